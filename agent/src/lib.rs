@@ -1,0 +1,1 @@
+//! Levee's agent: loads the XDP program, feeds it, reads it and answers for it.

@@ -1,0 +1,1 @@
+//! BPF programs of the lab: flood generator, wire, benchmark comparators.

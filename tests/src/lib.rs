@@ -1,0 +1,1 @@
+//! The lab: namespaces, floods, real clients, and the tests that need a kernel.

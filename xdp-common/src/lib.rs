@@ -1,0 +1,1 @@
+//! What the BPF program and the agent share.

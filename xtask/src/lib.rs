@@ -1,0 +1,1 @@
+//! The chores of this repository, as a library for build scripts.
