@@ -1,1 +1,3 @@
-//! The chores of this repository, as a library for build scripts.
+//! The chores that build scripts share with `cargo xtask`: everything that knows how BPF programs are compiled.
+
+pub mod bpf;
