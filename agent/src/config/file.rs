@@ -1,0 +1,315 @@
+//! The configuration file as it is written: every key, what it means, what it is when left out. The documentation of
+//! the keys is here and nowhere else; `agent config example` and the schema for unknown keys are made from it.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::units::{Burst, Interval, Rate, Ttl};
+use crate::tables::{Mode, XdpMode};
+
+/// The whole file. Only `interfaces` must be set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConfigFile {
+    /// What happens to packets that break a rule: "monitor" counts them and lets them pass,
+    /// "enforce" drops them. Start with "monitor", look at `agent stats`, then switch with
+    /// `agent mode set enforce`, which needs no restart and no change here.
+    pub mode: Mode,
+    /// Network interfaces where packets from outside arrive.
+    #[schemars(extend("examples" = [["eth0"]], "x-must-set" = true))]
+    pub interfaces: Vec<String>,
+    /// Addresses to protect: addresses and prefixes, and "auto" for the global addresses that this
+    /// host has when the configuration is loaded. Name the addresses that this host forwards for.
+    /// A prefix protects every address in it, and each takes one place of limits.addresses.
+    pub protect: Vec<String>,
+    /// Sources that always pass, whatever else holds: addresses and prefixes. The longest prefix
+    /// decides when `allow` and `block` both hold a source.
+    pub allow: Vec<String>,
+    /// Sources that are always dropped: addresses and prefixes.
+    pub block: Vec<String>,
+    /// How long `agent block-ip` holds when it is not told with --ttl: a duration, or "never".
+    pub block_ttl: Ttl,
+    /// Rates of new connections (SYNs) above which the excess is dropped.
+    pub thresholds: Thresholds,
+    /// One section for each address whose threshold differs from thresholds.address.
+    pub address: Vec<AddressOverride>,
+    /// The socket that the other commands of `agent` speak to.
+    pub control: Control,
+    /// Prometheus metrics.
+    pub metrics: Metrics,
+    /// What survives a restart and a reboot.
+    pub state: State,
+    /// Where things are kept in the kernel.
+    pub kernel: Kernel,
+    /// Sizes of the kernel's tables; they decide the memory that is locked. Changes need a restart.
+    pub limits: Limits,
+    /// Copies of the headers of dropped packets, for `agent` and for evidence.
+    pub samples: Samples,
+    /// How often counters are read.
+    pub poll: Poll,
+    /// The agent's own log, on standard error.
+    pub log: Log,
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Monitor,
+            interfaces: Vec::new(),
+            protect: vec!["auto".to_owned()],
+            allow: Vec::new(),
+            block: Vec::new(),
+            block_ttl: Ttl::For(std::time::Duration::from_secs(3600)),
+            thresholds: Thresholds::default(),
+            address: Vec::new(),
+            control: Control::default(),
+            metrics: Metrics::default(),
+            state: State::default(),
+            kernel: Kernel::default(),
+            limits: Limits::default(),
+            samples: Samples::default(),
+            poll: Poll::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+/// Rates of new connections (SYNs) above which the excess is dropped.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Thresholds {
+    /// What one protected address takes from all sources together. Set it to what the host behind
+    /// it can answer: above it customers lose connections too.
+    pub address: AddressThreshold,
+    /// What one source may send to all protected addresses together. A source is one IPv4 address
+    /// or one IPv6 /64: keep room for offices and mobile networks, thousands of people who share
+    /// one address.
+    pub source: SourceThreshold,
+}
+
+/// The threshold of one protected address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct AddressThreshold {
+    /// SYNs per second: a number, or a text such as "100k/s".
+    pub syn_rate: Rate,
+    /// SYNs at once above that rate.
+    pub syn_burst: Burst,
+}
+
+/// A rate that is a constant of this file.
+const fn rate(per_second: u32) -> Rate {
+    Rate::new(per_second).expect("defaults are in range")
+}
+
+/// A burst that is a constant of this file.
+const fn burst(events: u32) -> Burst {
+    Burst::new(events).expect("defaults are in range")
+}
+
+impl Default for AddressThreshold {
+    fn default() -> Self {
+        Self { syn_rate: rate(100_000), syn_burst: burst(100_000) }
+    }
+}
+
+/// The threshold of one source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct SourceThreshold {
+    /// SYNs per second: a number, or a text such as "1k/s".
+    pub syn_rate: Rate,
+    /// SYNs at once above that rate.
+    pub syn_burst: Burst,
+}
+
+impl Default for SourceThreshold {
+    fn default() -> Self {
+        Self { syn_rate: rate(1_000), syn_burst: burst(2_000) }
+    }
+}
+
+/// The threshold of one address where it differs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct AddressOverride {
+    /// One of the protected addresses.
+    #[schemars(extend("examples" = ["203.0.113.7"]))]
+    pub address: String,
+    /// SYNs per second; thresholds.address.syn_rate when left out.
+    #[schemars(extend("examples" = ["20k/s"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_rate: Option<Rate>,
+    /// SYNs at once above that rate; thresholds.address.syn_burst when left out.
+    #[schemars(extend("examples" = ["20k"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_burst: Option<Burst>,
+}
+
+/// The control socket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Control {
+    /// Path of the Unix socket. Its mode is 0660. Changes need a restart.
+    pub socket: PathBuf,
+    /// Group whose members may use the socket, besides root. Changes need a restart.
+    #[schemars(extend("examples" = ["levee"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self { socket: PathBuf::from("/run/levee/agent.sock"), group: None }
+    }
+}
+
+/// Prometheus metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Metrics {
+    /// Address and port of the metrics (path /metrics), or "off". They name your addresses: keep
+    /// them on loopback unless the network there is yours. Changes need a restart.
+    pub listen: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9666".to_owned() }
+    }
+}
+
+/// What survives a restart and a reboot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct State {
+    /// Directory of the ledger (SQLite): blocks, allows, overrides, and who changed what.
+    /// Changes need a restart.
+    pub directory: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { directory: PathBuf::from("/var/lib/levee") }
+    }
+}
+
+/// Where things are kept in the kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Kernel {
+    /// Where the BPF file system is, or is to be mounted. Changes need a restart.
+    pub bpffs: PathBuf,
+    /// "native" runs in the driver, "generic" in the network stack at several times the cost,
+    /// "auto" is native where the driver can. Changes need a restart.
+    pub xdp_mode: XdpMode,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self { bpffs: PathBuf::from("/sys/fs/bpf"), xdp_mode: XdpMode::Auto }
+    }
+}
+
+/// Sizes of the kernel's tables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Limits {
+    /// Protected addresses at most.
+    pub addresses: u32,
+    /// Entries of the source list (allowed and blocked prefixes together) at most.
+    pub list_entries: u32,
+    /// Sources with an exact record at most. A source gets one when it is heavy.
+    pub sources: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { addresses: 1_024, list_entries: 16_384, sources: 65_536 }
+    }
+}
+
+/// Copies of the headers of dropped packets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Samples {
+    /// Headers per second at most; 0 for none.
+    pub per_second: u32,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self { per_second: 100 }
+    }
+}
+
+/// How often counters are read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Poll {
+    /// Time between two readings; the rates in `agent stats` are over this time.
+    pub interval: Interval,
+}
+
+impl Default for Poll {
+    fn default() -> Self {
+        Self { interval: Interval::SECOND }
+    }
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum LogLevel {
+    /// What failed.
+    Error,
+    /// And what will fail if nobody looks.
+    Warn,
+    /// And what was changed, by whom.
+    Info,
+    /// And why.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+/// The agent's own log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Log {
+    /// "error", "warn", "info", "debug" or "trace".
+    pub level: LogLevel,
+    /// "text" for people, "json" for machines. Changes need a restart.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Text }
+    }
+}

@@ -1,0 +1,89 @@
+//! The configuration: the file as written, its units, its resolution into options, and what is wrong with it.
+
+pub mod example;
+pub mod file;
+mod parse;
+pub mod prefix;
+pub mod problem;
+pub mod resolve;
+pub mod units;
+mod unknown;
+mod validate;
+
+use std::path::Path;
+
+pub use file::ConfigFile;
+pub use problem::{ConfigError, Problem};
+pub use resolve::Config;
+
+use crate::host::HostFacts;
+
+/// Where the configuration is unless `--config` says otherwise.
+pub const DEFAULT_PATH: &str = "/etc/levee/agent.toml";
+
+/// The schema of the file, made from the documentation of its settings.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
+        .into_root_schema_for::<ConfigFile>()
+        .to_value()
+}
+
+/// Reads, resolves and checks a configuration file against this host.
+///
+/// # Errors
+/// Everything that is wrong with the file, in one error.
+pub fn load(path: &Path, host: &HostFacts) -> Result<Config, ConfigError> {
+    let as_error = |problems| ConfigError { file: path.to_owned(), problems };
+    let text = std::fs::read_to_string(path).map_err(|error| as_error(vec![unreadable(&error)]))?;
+    load_text(&text, path, host)
+}
+
+/// Like [`load`], for a text that is already read; `path` only names it.
+///
+/// # Errors
+/// Everything that is wrong with the text, in one error.
+pub fn load_text(text: &str, path: &Path, host: &HostFacts) -> Result<Config, ConfigError> {
+    let (file, mut problems) = parse::parse(text);
+    if let Some(file) = file {
+        let (config, more) = resolve::resolve(&file, host, path);
+        problems.extend(only_new(&problems, more));
+        problems.extend(only_new(&problems, validate::against_host(&file, host)));
+        if problems.is_empty() {
+            return Ok(config);
+        }
+    }
+    Err(ConfigError { file: path.to_owned(), problems })
+}
+
+/// Reads a file without a look at the host: where a command only needs to know where things are.
+///
+/// # Errors
+/// What is wrong with the file's syntax, keys and types.
+pub fn load_file(path: &Path) -> Result<ConfigFile, ConfigError> {
+    let as_error = |problems| ConfigError { file: path.to_owned(), problems };
+    let text = std::fs::read_to_string(path).map_err(|error| as_error(vec![unreadable(&error)]))?;
+    match parse::parse(&text) {
+        (Some(file), problems) if problems.is_empty() => Ok(file),
+        (_, problems) => Err(as_error(problems)),
+    }
+}
+
+fn unreadable(error: &std::io::Error) -> Problem {
+    let way_out = match error.kind() {
+        std::io::ErrorKind::NotFound => "; write one with `agent config example`, or name another with --config",
+        std::io::ErrorKind::PermissionDenied => "; run as root, or name another file with --config",
+        _ => "",
+    };
+    Problem::without_value("", format!("cannot be read: {error}{way_out}"))
+}
+
+/// A key whose value could not be read is reported once: what follows from its absence is no news.
+fn only_new(known: &[Problem], found: Vec<Problem>) -> Vec<Problem> {
+    let covered = |problem: &Problem| {
+        known.iter().any(|known| !known.key.is_empty() && !problem.key.is_empty() && problem.key.starts_with(&known.key))
+    };
+    found.into_iter().filter(|problem| !covered(problem)).collect()
+}

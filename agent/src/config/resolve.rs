@@ -1,0 +1,396 @@
+//! From the file as written to the options that the agent runs with, in one place. Everything that is wrong is found
+//! and told together; what is merely odd becomes a warning.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use ipnet::IpNet;
+
+use super::{
+    ConfigFile, Problem,
+    file::{AddressOverride, Log},
+    prefix,
+    units::{Burst, Interval, Rate, Ttl},
+};
+use crate::{
+    host::{HostFacts, can_be_protected},
+    lists,
+    tables::{Limit, ListAction, Mode, XdpMode},
+};
+
+/// The word in `protect` for the host's own addresses.
+const AUTO: &str = "auto";
+
+/// A Unix socket's path fits a `sockaddr_un` with its terminating zero.
+const MAX_SOCKET_PATH: usize = 107;
+
+/// One protected address with its threshold from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProtectedAddress {
+    /// Its own threshold, or the common one.
+    pub limit: Limit,
+    /// This host has the address itself.
+    pub local: bool,
+}
+
+/// Sizes of the kernel's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacities {
+    /// Protected addresses.
+    pub addresses: u32,
+    /// Source list entries.
+    pub list_entries: u32,
+    /// Sources with an exact record.
+    pub sources: u32,
+}
+
+/// The options that the agent runs with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file they come from.
+    pub path: PathBuf,
+    /// Mode unless overridden at run time.
+    pub mode: Mode,
+    /// Interfaces to attach to.
+    pub interfaces: Vec<String>,
+    /// Every protected address.
+    pub protected: BTreeMap<IpAddr, ProtectedAddress>,
+    /// Source list entries of the file; they never expire.
+    pub list: BTreeMap<IpNet, ListAction>,
+    /// Lifetime of a block that names none.
+    pub block_ttl: Ttl,
+    /// Threshold of an address that has none of its own.
+    pub address_limit: Limit,
+    /// Threshold of every source.
+    pub source_limit: Limit,
+    /// Control socket.
+    pub socket: PathBuf,
+    /// Group of the control socket.
+    pub socket_group: Option<String>,
+    /// Where metrics are served, if at all.
+    pub metrics: Option<SocketAddr>,
+    /// Directory of the ledger.
+    pub state_directory: PathBuf,
+    /// Mount point of the BPF file system.
+    pub bpffs: PathBuf,
+    /// How to attach.
+    pub xdp_mode: XdpMode,
+    /// Sizes of the kernel's tables.
+    pub capacities: Capacities,
+    /// Samples per second at most.
+    pub samples_per_second: u32,
+    /// Time between two readings of the counters.
+    pub poll_interval: Interval,
+    /// The agent's log.
+    pub log: Log,
+    /// What is odd but not wrong.
+    pub warnings: Vec<Problem>,
+}
+
+/// Resolves a file; of what is wrong, a harmless value is kept so that everything else can be looked at as well.
+pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Config, Vec<Problem>) {
+    let mut resolver = Resolver { file, host, problems: Vec::new(), warnings: Vec::new() };
+    resolver.check_interfaces();
+    resolver.check_paths();
+    resolver.check_sizes();
+    let mut protected = resolver.protected();
+    resolver.apply_overrides(&mut protected);
+    let list = resolver.list(&protected);
+    let metrics = resolver.metrics();
+    let config = Config {
+        path: path.to_owned(),
+        mode: file.mode,
+        interfaces: file.interfaces.clone(),
+        protected,
+        list,
+        block_ttl: file.block_ttl,
+        address_limit: common_limit(file),
+        source_limit: limit(file.thresholds.source.syn_rate, file.thresholds.source.syn_burst),
+        socket: file.control.socket.clone(),
+        socket_group: file.control.group.clone(),
+        metrics,
+        state_directory: file.state.directory.clone(),
+        bpffs: file.kernel.bpffs.clone(),
+        xdp_mode: file.kernel.xdp_mode,
+        capacities: Capacities {
+            addresses: file.limits.addresses,
+            list_entries: file.limits.list_entries,
+            sources: file.limits.sources,
+        },
+        samples_per_second: file.samples.per_second,
+        poll_interval: file.poll.interval,
+        log: file.log.clone(),
+        warnings: resolver.warnings,
+    };
+    (config, resolver.problems)
+}
+
+const fn limit(syn_rate: Rate, syn_burst: Burst) -> Limit {
+    Limit { syn_rate, syn_burst }
+}
+
+fn common_limit(file: &ConfigFile) -> Limit {
+    limit(file.thresholds.address.syn_rate, file.thresholds.address.syn_burst)
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+struct Resolver<'a> {
+    file: &'a ConfigFile,
+    host: &'a HostFacts,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn check_interfaces(&mut self) {
+        let names = &self.file.interfaces;
+        if names.is_empty() {
+            self.problems.push(Problem::without_value(
+                "interfaces",
+                format!(
+                    "is missing: name the interfaces where packets from outside arrive; here are {}",
+                    self.host.interface_names().join(", ")
+                ),
+            ));
+        }
+        for (index, name) in names.iter().enumerate() {
+            if names[..index].contains(name) {
+                self.problems.push(Problem::new(format!("interfaces[{index}]"), quoted(name), "is there twice; remove one"));
+            }
+        }
+    }
+
+    fn check_paths(&mut self) {
+        let paths = [
+            ("control.socket", &self.file.control.socket),
+            ("state.directory", &self.file.state.directory),
+            ("kernel.bpffs", &self.file.kernel.bpffs),
+        ];
+        for (key, path) in paths {
+            if !path.is_absolute() {
+                self.problems.push(Problem::new(key, quoted(&path.to_string_lossy()), "is not an absolute path; begin it with /"));
+            }
+        }
+        let length = self.file.control.socket.as_os_str().len();
+        if length > MAX_SOCKET_PATH {
+            let message = format!("is {length} bytes long; a Unix socket takes at most {MAX_SOCKET_PATH}");
+            self.problems.push(Problem::without_value("control.socket", message));
+        }
+    }
+
+    fn check_sizes(&mut self) {
+        let limits = &self.file.limits;
+        let sizes = [
+            ("limits.addresses", limits.addresses, 1, 16_384),
+            ("limits.list_entries", limits.list_entries, 16, 1_048_576),
+            ("limits.sources", limits.sources, 1_024, 1_048_576),
+            ("samples.per_second", self.file.samples.per_second, 0, 10_000),
+        ];
+        for (key, value, least, most) in sizes {
+            if value < least || value > most {
+                self.problems.push(Problem::new(key, value, format!("is out of range; write a number from {least} to {most}")));
+            }
+        }
+    }
+
+    fn metrics(&mut self) -> Option<SocketAddr> {
+        let listen = &self.file.metrics.listen;
+        if listen == "off" {
+            return None;
+        }
+        match listen.parse::<SocketAddr>() {
+            Ok(address) => {
+                if !address.ip().is_loopback() {
+                    self.warnings.push(Problem::new(
+                        "metrics.listen",
+                        quoted(listen),
+                        "is not on loopback: whoever reaches it reads your addresses and rates",
+                    ));
+                }
+                Some(address)
+            }
+            Err(_) => {
+                let message = "is neither an address with a port, such as \"127.0.0.1:9666\" or \"[::1]:9666\", nor \"off\"";
+                self.problems.push(Problem::new("metrics.listen", quoted(listen), message));
+                None
+            }
+        }
+    }
+
+    /// Expands `protect` to single addresses.
+    fn protected(&mut self) -> BTreeMap<IpAddr, ProtectedAddress> {
+        let mut protected = BTreeMap::new();
+        let mut prefixes: Vec<(usize, IpNet)> = Vec::new();
+        for (index, text) in self.file.protect.iter().enumerate() {
+            let key = format!("protect[{index}]");
+            if text == AUTO {
+                self.add_own_addresses(&key, &mut protected);
+                continue;
+            }
+            match prefix::parse(text) {
+                Err(error) => self.problems.push(Problem::new(key, quoted(text), error.to_string())),
+                Ok(net) => {
+                    if self.is_sound_to_protect(&key, net, &prefixes) {
+                        protected.extend(addresses_of(net).map(|address| (address, self.protected_address(address))));
+                    }
+                    prefixes.push((index, net));
+                }
+            }
+        }
+        let most = self.file.limits.addresses as usize;
+        if protected.len() > most {
+            let message =
+                format!("stands for {} addresses, and limits.addresses is {most}: protect fewer, or raise it", protected.len());
+            self.problems.push(Problem::without_value("protect", message));
+        } else if protected.is_empty() && self.problems.is_empty() {
+            self.problems.push(Problem::without_value("protect", "names no address: there would be nothing to protect"));
+        }
+        protected
+    }
+
+    fn add_own_addresses(&mut self, key: &str, protected: &mut BTreeMap<IpAddr, ProtectedAddress>) {
+        let own = self.host.global_addresses();
+        if own.is_empty() {
+            let message = "this host has no global address now: name the addresses to protect instead";
+            self.problems.push(Problem::new(key, quoted(AUTO), message));
+        }
+        protected.extend(own.into_iter().map(|address| (address, self.protected_address(address))));
+    }
+
+    fn protected_address(&self, address: IpAddr) -> ProtectedAddress {
+        ProtectedAddress { limit: common_limit(self.file), local: self.host.is_local(address) }
+    }
+
+    /// Whether a prefix can be expanded: bounded, reachable from outside, and not there already.
+    fn is_sound_to_protect(&mut self, key: &str, net: IpNet, earlier: &[(usize, IpNet)]) -> bool {
+        let most = self.file.limits.addresses;
+        let bits = net.max_prefix_len() - net.prefix_len();
+        let problem = if bits >= 32 || 1u64 << bits > u64::from(most) {
+            format!("holds more addresses than limits.addresses ({most}): name the ones in use, or raise it")
+        } else if !can_be_protected(net.network()) || !can_be_protected(net.broadcast()) {
+            "cannot be the destination of packets from outside (loopback, link-local, multicast or reserved)".to_owned()
+        } else if let Some((index, other)) =
+            earlier.iter().find(|(_, other)| lists::contains(*other, net) || lists::contains(net, *other))
+        {
+            format!("overlaps protect[{index}] ({}): each address can be there once; remove one", prefix::display(*other))
+        } else {
+            return true;
+        };
+        self.problems.push(Problem::new(key, quoted(&prefix::display(net)), problem));
+        false
+    }
+
+    fn apply_overrides(&mut self, protected: &mut BTreeMap<IpAddr, ProtectedAddress>) {
+        let mut seen: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for (index, entry) in self.file.address.iter().enumerate() {
+            let key = format!("address[{index}].address");
+            let address = match prefix::parse_address(&entry.address) {
+                Ok(address) => address,
+                Err(error) => {
+                    self.problems.push(Problem::new(key, quoted(&entry.address), error.to_string()));
+                    continue;
+                }
+            };
+            if let Some(first) = seen.insert(address, index) {
+                let message = format!("has its section already in address[{first}]; merge the two");
+                self.problems.push(Problem::new(key, quoted(&entry.address), message));
+            } else if let Some(target) = protected.get_mut(&address) {
+                target.limit = overridden(target.limit, entry);
+            } else {
+                let message = "is not protected: add it to `protect`, or remove this section";
+                self.problems.push(Problem::new(key, quoted(&entry.address), message));
+            }
+            if entry.syn_rate.is_none() && entry.syn_burst.is_none() {
+                let message = "sets nothing: give it a syn_rate or a syn_burst, or remove the section";
+                self.problems.push(Problem::without_value(format!("address[{index}]"), message));
+            }
+        }
+    }
+
+    /// The source list of `allow` and `block`, without duplicates, contradictions and entries that cannot matter.
+    fn list(&mut self, protected: &BTreeMap<IpAddr, ProtectedAddress>) -> BTreeMap<IpNet, ListAction> {
+        let mut list: BTreeMap<IpNet, ListAction> = BTreeMap::new();
+        let mut keys: BTreeMap<IpNet, String> = BTreeMap::new();
+        let written = [(ListAction::Allow, &self.file.allow), (ListAction::Block, &self.file.block)];
+        for (action, texts) in written {
+            for (index, text) in texts.iter().enumerate() {
+                let key = format!("{action}[{index}]");
+                match prefix::parse(text) {
+                    Err(error) => self.problems.push(Problem::new(key, quoted(text), error.to_string())),
+                    Ok(net) => match keys.get(&net) {
+                        Some(first) => {
+                            let message = format!("is there already as {first}; remove one");
+                            self.problems.push(Problem::new(key, quoted(text), message));
+                        }
+                        None => {
+                            self.check_entry(&key, net, action, protected);
+                            keys.insert(net, key);
+                            list.insert(net, action);
+                        }
+                    },
+                }
+            }
+        }
+        self.find_pointless_entries(&list, &keys);
+        let most = self.file.limits.list_entries as usize;
+        if list.len() > most {
+            let message = format!("`allow` and `block` have {} entries, and this is {most}: raise it", list.len());
+            self.problems.push(Problem::without_value("limits.list_entries", message));
+        }
+        list
+    }
+
+    fn check_entry(
+        &mut self,
+        key: &str,
+        net: IpNet,
+        action: ListAction,
+        protected: &BTreeMap<IpAddr, ProtectedAddress>,
+    ) {
+        let value = quoted(&prefix::display(net));
+        if action == ListAction::Block
+            && let Some(own) = protected.keys().find(|address| net.contains(*address))
+        {
+            let message = format!("holds {own}, which is protected: a source list drops what comes *from* an address");
+            self.problems.push(Problem::new(key, value.clone(), message));
+        }
+        if lists::is_too_wide(net) {
+            self.warnings.push(Problem::new(key, value, "is a very large part of the internet; is that meant?"));
+        }
+    }
+
+    /// An entry inside another of the same kind decides nothing: one of the two is not what somebody meant.
+    fn find_pointless_entries(&mut self, list: &BTreeMap<IpNet, ListAction>, keys: &BTreeMap<IpNet, String>) {
+        for (net, action) in list {
+            if let Some((outer, outer_action)) = lists::nearest_covering(list, *net)
+                && outer_action == action
+                && let (Some(key), Some(outer_key)) = (keys.get(net), keys.get(&outer))
+            {
+                let message = format!("overlaps {outer_key} ({outer}), which holds it already; remove one");
+                self.problems.push(Problem::new(key.clone(), quoted(&prefix::display(*net)), message));
+            }
+        }
+    }
+}
+
+fn overridden(common: Limit, entry: &AddressOverride) -> Limit {
+    limit(entry.syn_rate.unwrap_or(common.syn_rate), entry.syn_burst.unwrap_or(common.syn_burst))
+}
+
+/// Every address of a prefix, the first and the last included: in a pool of service addresses all are in use.
+fn addresses_of(net: IpNet) -> Box<dyn Iterator<Item = IpAddr>> {
+    match net {
+        IpNet::V4(v4) => {
+            Box::new((u32::from(v4.network())..=u32::from(v4.broadcast())).map(|bits| IpAddr::V4(bits.into())))
+        }
+        IpNet::V6(v6) => {
+            Box::new((u128::from(v6.network())..=u128::from(v6.broadcast())).map(|bits| IpAddr::V6(bits.into())))
+        }
+    }
+}

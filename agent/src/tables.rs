@@ -1,0 +1,379 @@
+//! The kernel's side as the rest of the agent sees it: a handful of tables in plain types. `kernel/` implements
+//! [`KernelTables`] over BPF maps; the tests implement it in memory. Nothing outside `kernel/` knows aya.
+
+use std::{fmt, net::IpAddr, path::PathBuf};
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use xdp_common::{Action, Reason};
+
+use crate::config::units::{Burst, Rate};
+
+/// A point of `CLOCK_MONOTONIC` in nanoseconds, the clock that entries in the kernel expire by. It stands still while
+/// the machine is suspended and starts again at every boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MonotonicNs(pub u64);
+
+/// Whether verdicts are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum Mode {
+    /// Count what would be dropped, drop nothing.
+    Monitor,
+    /// Drop.
+    Enforce,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Monitor => "monitor",
+            Self::Enforce => "enforce",
+        })
+    }
+}
+
+/// How an XDP program is attached to an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum XdpMode {
+    /// Native where the driver can, generic with a warning where it cannot.
+    Auto,
+    /// In the driver, before the kernel makes a socket buffer of the packet.
+    Native,
+    /// In the network stack, after the socket buffer: several times the cost per packet.
+    Generic,
+}
+
+impl fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Native => "native",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// SYNs per second that pass, and how many may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// SYNs per second.
+    pub syn_rate: Rate,
+    /// SYNs at once above that.
+    pub syn_burst: Burst,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} burst {}", self.syn_rate, self.syn_burst)
+    }
+}
+
+/// Nothing new reaches this address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blackhole {
+    /// When it ends by itself; `None` is never.
+    pub until: Option<MonotonicNs>,
+    /// Also established connections, and replies to connections of ours.
+    pub all: bool,
+}
+
+/// One protected address as the kernel enforces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressState {
+    /// The address.
+    pub address: IpAddr,
+    /// Its SYN threshold.
+    pub limit: Limit,
+    /// Its blackhole, if any. An expired one may still be reported; the kernel ignores it.
+    pub blackhole: Option<Blackhole>,
+    /// This host terminates its connections (rather than forwarding them).
+    pub local: bool,
+}
+
+/// What a source list entry does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListAction {
+    /// Pass everything from there, before any other rule.
+    Allow,
+    /// Drop everything from there.
+    Block,
+}
+
+impl fmt::Display for ListAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Block => "block",
+        })
+    }
+}
+
+/// One entry of the source list. The longest prefix that holds a source decides; an expired entry is passed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListEntry {
+    /// The sources.
+    pub prefix: IpNet,
+    /// What happens to them.
+    pub action: ListAction,
+    /// When it ends by itself; `None` is never.
+    pub until: Option<MonotonicNs>,
+}
+
+/// What holds for all addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelSettings {
+    /// Whether verdicts are carried out.
+    pub mode: Mode,
+    /// The SYN threshold of every source.
+    pub source_limit: Limit,
+    /// Headers of dropped packets copied to user space per second; 0 for none.
+    pub samples_per_second: u32,
+}
+
+/// Packets by reason, indexed by [`Reason::index`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts(Vec<u64>);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self(vec![0; xdp_common::reason::REASON_SLOTS])
+    }
+}
+
+impl Counts {
+    /// Packets that met this reason.
+    #[must_use]
+    pub fn get(&self, reason: Reason) -> u64 {
+        self.0[reason.index()]
+    }
+
+    /// Adds packets to a reason.
+    pub fn add(&mut self, reason: Reason, packets: u64) {
+        self.0[reason.index()] = self.0[reason.index()].wrapping_add(packets);
+    }
+
+    /// Adds every reason of another.
+    pub fn add_all(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            *mine = mine.wrapping_add(*theirs);
+        }
+    }
+
+    /// Packets of every reason with this action.
+    #[must_use]
+    pub fn total(&self, action: Action) -> u64 {
+        Reason::ALL.iter().filter(|reason| reason.action() == action).map(|reason| self.get(*reason)).sum()
+    }
+
+    /// Reasons that were met at all, in the order of their indexes.
+    pub fn nonzero(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.iter().map(|reason| (*reason, self.get(*reason))).filter(|(_, packets)| *packets > 0)
+    }
+
+    /// What was counted since `earlier`. A counter that went backwards was reset, and counts from zero.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self(self.0.iter().zip(&earlier.0).map(|(now, then)| now.checked_sub(*then).unwrap_or(*now)).collect())
+    }
+}
+
+/// A time span in which SYNs to an address were over a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excess {
+    /// The first SYN over a rate.
+    pub since: MonotonicNs,
+    /// The last one so far.
+    pub last: MonotonicNs,
+}
+
+/// The counters of one protected address, or (without an address) of all traffic to anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressCounts {
+    /// Which; `None` for everything that is not protected.
+    pub address: Option<IpAddr>,
+    /// Packets since the maps were made, summed over the CPUs.
+    pub counts: Counts,
+    /// The latest excess over a rate, if there ever was one; it may be over.
+    pub excess: Option<Excess>,
+}
+
+/// What was counted besides the reasons, summed over the CPUs since the maps were made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostCounts {
+    /// Packets really dropped.
+    pub dropped: u64,
+    /// Packets that monitor mode let pass against their verdict.
+    pub would_drop: u64,
+    /// Samples that found no room because user space was slow.
+    pub samples_lost: u64,
+    /// Heavy sources that got no exact record.
+    pub sources_unrecorded: u64,
+}
+
+/// One reading of all counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CounterReading {
+    /// By address; one element without an address for the rest.
+    pub addresses: Vec<AddressCounts>,
+    /// Besides.
+    pub host: HostCounts,
+}
+
+/// One source that the kernel keeps an exact record of, because it was heavy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUsage {
+    /// An IPv4 address or an IPv6 /64.
+    pub source: IpNet,
+    /// SYNs of it within its threshold since the record began.
+    pub syns_within: u64,
+    /// SYNs of it over its threshold since the record began.
+    pub syns_over: u64,
+    /// When the record began.
+    pub since: MonotonicNs,
+    /// When its last SYN came.
+    pub last: MonotonicNs,
+}
+
+/// The program on one interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkState {
+    /// Interface name.
+    pub interface: String,
+    /// `native` or `generic`; never `auto`.
+    pub mode: XdpMode,
+    /// A sentence for the operator when something about it is not as it should be.
+    pub warning: Option<String>,
+}
+
+/// How full one map is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapFill {
+    /// Map name.
+    pub name: String,
+    /// Entries in use; `None` where every slot always exists (arrays).
+    pub used: Option<u64>,
+    /// Entries that fit.
+    pub capacity: u64,
+    /// Memory of the map in bytes, as the kernel accounts it.
+    pub memory_bytes: u64,
+}
+
+/// What running one program has cost. Both stay 0 while `kernel.bpf_stats_enabled` is 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramStats {
+    /// Program name.
+    pub name: String,
+    /// Runs since it was loaded.
+    pub run_count: u64,
+    /// Nanoseconds spent in it since it was loaded.
+    pub run_time_ns: u64,
+}
+
+/// Why the kernel's tables did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// No pinned maps: the agent never ran here, or was detached.
+    #[error("nothing is pinned under {0}: the agent has not run since boot, or was detached; start it with `agent run`")]
+    NotPinned(PathBuf),
+    /// A map has no room left.
+    #[error("{map} is full ({capacity} entries): remove entries, or raise {setting} in the configuration and restart the agent")]
+    Full {
+        /// Map name.
+        map: String,
+        /// Entries that fit.
+        capacity: u64,
+        /// Key of the setting that decides the capacity.
+        setting: &'static str,
+    },
+    /// Anything else; the text says what was attempted, what the kernel said and what helps.
+    #[error("{0}")]
+    Kernel(String),
+}
+
+/// Result of an access to the kernel's tables.
+pub type Result<T> = std::result::Result<T, TableError>;
+
+/// The kernel's tables. Every call is a few system calls and never waits; one owner at a time writes.
+pub trait KernelTables: Send {
+    /// Differs whenever the maps were made anew (the kernel's id of one of them); together with the boot id it tells
+    /// whether what the ledger installed can still be there.
+    fn generation(&self) -> u64;
+
+    /// What holds for all addresses.
+    fn settings(&self) -> Result<KernelSettings>;
+    /// Replaces it; the next packet sees it.
+    fn put_settings(&mut self, settings: &KernelSettings) -> Result<()>;
+
+    /// Every protected address.
+    fn addresses(&self) -> Result<Vec<AddressState>>;
+    /// Adds or replaces one; its counters continue if it was there.
+    fn put_address(&mut self, state: &AddressState) -> Result<()>;
+    /// Stops protecting one; no error if it is not there.
+    fn remove_address(&mut self, address: IpAddr) -> Result<()>;
+
+    /// The whole source list.
+    fn entries(&self) -> Result<Vec<ListEntry>>;
+    /// Adds or replaces the entry of that prefix.
+    fn put_entry(&mut self, entry: &ListEntry) -> Result<()>;
+    /// Removes one; no error if it is not there.
+    fn remove_entry(&mut self, prefix: IpNet) -> Result<()>;
+
+    /// Counters of every protected address and of everything else. Called once per poll: must stay cheap.
+    fn counters(&self) -> Result<CounterReading>;
+    /// Every recorded source, in no order. Walks a table: on demand only.
+    fn sources(&self) -> Result<Vec<SourceUsage>>;
+    /// How full each map is. Walks tables: a few times a minute.
+    fn fills(&self) -> Result<Vec<MapFill>>;
+    /// What the programs cost so far.
+    fn programs(&self) -> Result<Vec<ProgramStats>>;
+
+    /// Where the program is attached.
+    fn links(&self) -> Result<Vec<LinkState>>;
+    /// Attaches it, or takes over an attachment of ours by atomic replacement, and pins the link.
+    fn attach(&mut self, interface: &str, mode: XdpMode) -> Result<LinkState>;
+    /// Takes it off one interface; no error if it is not there.
+    fn detach(&mut self, interface: &str) -> Result<()>;
+    /// Takes it off every interface and removes every pin.
+    fn detach_all(&mut self) -> Result<()>;
+
+    /// Headers of dropped packets sampled since the last call.
+    fn drain_samples(&mut self, at_most: usize) -> Vec<Sample>;
+}
+
+/// The sampled header of one dropped packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// When.
+    pub at: MonotonicNs,
+    /// Why it was (or would be) dropped.
+    pub reason: Reason,
+    /// Its first bytes, from the Ethernet header.
+    pub header: Vec<u8>,
+    /// Length of the whole frame in bytes.
+    pub frame_len: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_since_an_earlier_reading() {
+        let (mut then, mut now) = (Counts::default(), Counts::default());
+        then.add(Reason::Syn, 10);
+        then.add(Reason::Tcp, 100);
+        now.add(Reason::Syn, 15);
+        now.add(Reason::Tcp, 3);
+        let delta = now.since(&then);
+        assert_eq!(delta.get(Reason::Syn), 5);
+        assert_eq!(delta.get(Reason::Tcp), 3, "a counter that was reset counts from zero");
+        assert_eq!(now.total(Action::Pass), 18);
+    }
+}
