@@ -1,1 +1,25 @@
-//! What the BPF program and the agent share.
+//! What the XDP program and the agent both know. Every type that crosses a map is declared here, once.
+#![no_std]
+
+pub mod address;
+pub mod counter;
+pub mod layout;
+pub mod list;
+pub mod map_name;
+pub mod policy;
+pub mod rate;
+pub mod reason;
+pub mod sample;
+pub mod settings;
+pub mod sketch;
+pub mod source;
+
+pub use address::Address;
+pub use counter::{AddressCpu, CpuState};
+pub use list::{ListAction, ListEntry};
+pub use policy::{AddressPolicy, Rung};
+pub use rate::{Limit, LocalBucket};
+pub use reason::{Action, Reason};
+pub use sample::Sample;
+pub use settings::{Mode, Settings};
+pub use source::{SourceLocal, SourceRecord};

@@ -1,0 +1,66 @@
+//! What each CPU keeps by itself: counters and the local side of buckets, one element per address slot, and its clock.
+
+use crate::{rate::LocalBucket, reason::REASON_SLOTS};
+
+/// Without a SYN over the rate for so long, the next one begins a new excess.
+pub const EXCESS_QUIET_NS: u64 = 10_000_000_000;
+
+/// One CPU's side of one address slot. Slot 0 counts what belongs to no protected address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressCpu {
+    /// Verdicts by [`crate::Reason::index`].
+    pub packets: [u64; REASON_SLOTS],
+    /// This CPU's share of the address's SYN bucket.
+    pub bucket: LocalBucket,
+    /// First SYN over a rate (source's or address's) of the latest excess, CLOCK_MONOTONIC ns; 0: never.
+    pub excess_since_ns: u64,
+    /// Last SYN over a rate, CLOCK_MONOTONIC ns; 0: never.
+    pub excess_last_ns: u64,
+}
+
+impl Default for AddressCpu {
+    fn default() -> Self {
+        Self {
+            packets: [0; REASON_SLOTS],
+            bucket: LocalBucket::default(),
+            excess_since_ns: 0,
+            excess_last_ns: 0,
+        }
+    }
+}
+
+impl AddressCpu {
+    /// Notes a SYN over a rate; true when it begins an excess (the one event worth telling at once).
+    #[inline(always)]
+    pub fn note_excess(&mut self, now_ns: u64) -> bool {
+        let begins = now_ns.wrapping_sub(self.excess_last_ns) > EXCESS_QUIET_NS || self.excess_last_ns == 0;
+        if begins {
+            self.excess_since_ns = now_ns;
+        }
+        self.excess_last_ns = now_ns;
+        begins
+    }
+}
+
+/// One CPU's own state.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuState {
+    /// The jiffy in which `now_ns` was read.
+    pub jiffy: u64,
+    /// CLOCK_MONOTONIC at the first packet of that jiffy, ns.
+    pub now_ns: u64,
+    /// No sample before this instant, ns.
+    pub next_sample_ns: u64,
+    /// Heavy sources that may still get a record in this jiffy.
+    pub promotions_left: u64,
+    /// Heavy sources that got no record because that was spent or the map refused.
+    pub promotions_refused: u64,
+    /// Samples that found the ring full.
+    pub samples_lost: u64,
+    /// Packets really dropped (enforce).
+    pub dropped: u64,
+    /// Packets whose verdict was drop and that passed all the same (monitor).
+    pub would_drop: u64,
+}

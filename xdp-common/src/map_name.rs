@@ -1,0 +1,39 @@
+//! Names of the maps, as they are declared in the program and pinned in the BPF file system.
+
+/// Version of everything that is pinned: any change of a map's type, key, value or meaning raises it.
+pub const PIN_VERSION: u32 = 1;
+
+/// Array of one [`crate::Settings`].
+pub const SETTINGS: &str = "SETTINGS";
+/// Hash: protected [`crate::Address`] → [`crate::AddressPolicy`].
+pub const ADDRESSES: &str = "ADDRESSES";
+/// Per-CPU array by slot: [`crate::AddressCpu`].
+pub const ADDRESS_CPU: &str = "ADDRESS_CPU";
+/// Array by slot: [`crate::layout::AddressBucket`].
+pub const ADDRESS_BUCKET: &str = "ADDRESS_BUCKET";
+/// LPM trie: source prefix → [`crate::ListEntry`].
+pub const SOURCE_LIST: &str = "SOURCE_LIST";
+/// Array of [`crate::sketch::Block`].
+pub const SKETCH: &str = "SKETCH";
+/// LRU hash: heavy source → [`crate::SourceRecord`].
+pub const SOURCES: &str = "SOURCES";
+/// Per-CPU array: [`crate::SourceLocal`].
+pub const SOURCE_LOCAL: &str = "SOURCE_LOCAL";
+/// Per-CPU array of one [`crate::CpuState`].
+pub const CPU: &str = "CPU";
+/// Ring buffer of [`crate::Sample`].
+pub const SAMPLES: &str = "SAMPLES";
+
+/// Every pinned map.
+pub const ALL: &[&str] = &[
+    SETTINGS,
+    ADDRESSES,
+    ADDRESS_CPU,
+    ADDRESS_BUCKET,
+    SOURCE_LIST,
+    SKETCH,
+    SOURCES,
+    SOURCE_LOCAL,
+    CPU,
+    SAMPLES,
+];

@@ -1,0 +1,64 @@
+//! The stages in their order; the first verdict wins.
+
+mod blackhole;
+mod flags;
+mod list;
+mod source;
+mod syn;
+
+use xdp_common::{AddressPolicy, Reason};
+
+use crate::{
+    packet::{Packet, Transport},
+    tables::Tables,
+};
+
+/// The verdict on a packet, and where to count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Slot of the protected address, 0 for none.
+    pub slot: u32,
+    /// The verdict.
+    pub reason: Reason,
+    /// This packet begins an excess of its address: worth an event.
+    pub excess: bool,
+}
+
+/// Judges a packet with a readable destination.
+#[inline(always)]
+pub fn judge<T: Tables>(packet: &Packet, tables: &T) -> Judgement {
+    let policy = tables.policy(&packet.destination);
+    let slot = match policy {
+        Some(policy) => policy.slot,
+        None => 0,
+    };
+    let reason = stages(packet, policy, tables);
+    let excess = syn::is_excess(reason) && syn::note_excess(slot, tables);
+    Judgement { slot, reason, excess }
+}
+
+#[inline(always)]
+fn stages<T: Tables>(packet: &Packet, policy: Option<&AddressPolicy>, tables: &T) -> Reason {
+    if let Some(reason) = list::stage(packet, tables) {
+        return reason;
+    }
+    let Some(policy) = policy else {
+        return Reason::NotOurs;
+    };
+    if policy.blackhole_until_ns != 0
+        && let Some(reason) = blackhole::stage(packet, policy, tables)
+    {
+        return reason;
+    }
+    if let Some(reason) = flags::stage(packet) {
+        return reason;
+    }
+    match packet.transport {
+        Transport::Tcp if packet.is_syn() => syn::stage(packet, policy, tables),
+        Transport::Tcp => Reason::Tcp,
+        Transport::Udp => Reason::Udp,
+        Transport::Icmp => Reason::Icmp,
+        Transport::LaterFragment => Reason::Fragment,
+        Transport::Other => Reason::Other,
+    }
+}

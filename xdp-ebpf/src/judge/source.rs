@@ -1,0 +1,142 @@
+//! The SYN rate of a source. Three places, from cheap to exact:
+//!
+//! 1. this CPU's cache of heavy sources: a source that has nothing left until some instant is dropped by it alone;
+//! 2. the sketch: counts everybody in fixed memory, says who is heavy;
+//! 3. the shared record of a heavy source: its bucket, exact over all CPUs.
+//!
+//! A stranger of a spoofed flood touches 1 and 2 (two cache lines), never 3.
+
+use core::sync::atomic::Ordering;
+
+use xdp_common::{Address, Settings, SourceLocal, SourceRecord, sketch, source::local_slot};
+
+use crate::tables::{SharedSource, Tables};
+
+/// Counts a SYN of `source` and tells whether it is within the source's rate.
+#[inline(always)]
+pub(super) fn admit<T: Tables>(source: &Address, tables: &T, now_ns: u64) -> bool {
+    let settings = tables.settings();
+    if settings.source_syn.is_unlimited() {
+        return true;
+    }
+    let hash = sketch::hash(*source, settings.seed);
+    let slot = local_slot(hash);
+    match tables.with_source_local(slot, |local| ask_cache(local, source, now_ns)) {
+        Some(Cached::Dry) => return false,
+        Some(Cached::Credit) => return true,
+        Some(Cached::Heavy) => {}
+        Some(Cached::Stranger) | None => {
+            let estimate = tables.sketch_count(hash, now_ns);
+            if estimate < settings.source_syn.promote_at || !has_record(source, estimate, &settings, tables, now_ns) {
+                return true;
+            }
+            take_slot(slot, source, tables);
+        }
+    }
+    admit_heavy(slot, source, &settings, tables, now_ns)
+}
+
+/// What the cache knows of a source.
+enum Cached {
+    /// Heavy, and over its rate until later: counted, dropped.
+    Dry,
+    /// Heavy, and this CPU still had an admission for it: counted, admitted.
+    Credit,
+    /// Heavy: ask its bucket.
+    Heavy,
+    /// Not in the cache.
+    Stranger,
+}
+
+#[inline(always)]
+fn ask_cache(local: &mut SourceLocal, source: &Address, now_ns: u64) -> Cached {
+    if local.source != *source {
+        return Cached::Stranger;
+    }
+    if local.bucket.credit > 0 {
+        local.bucket.credit -= 1;
+        local.admitted += 1;
+        return Cached::Credit;
+    }
+    if now_ns < local.bucket.dry_until_ns {
+        local.dropped += 1;
+        return Cached::Dry;
+    }
+    Cached::Heavy
+}
+
+/// Makes sure that a heavy source has a record; false when it may not have one now (then the address's rate protects).
+#[inline(always)]
+fn has_record<T: Tables>(source: &Address, estimate: u32, settings: &Settings, tables: &T, now_ns: u64) -> bool {
+    if tables.source_record(source).is_some() {
+        return true;
+    }
+    if !tables.may_promote() {
+        return false;
+    }
+    // What the sketch let through already is spent, up to the whole burst.
+    let spent_ns = u64::from(estimate) * settings.source_syn.interval_ns;
+    let tat_ns = now_ns
+        + if spent_ns < settings.source_syn.burst_ns {
+            spent_ns
+        } else {
+            settings.source_syn.burst_ns
+        };
+    let record = SourceRecord {
+        tat_ns,
+        admitted: u64::from(estimate),
+        dropped: 0,
+        since_ns: now_ns,
+        last_ns: now_ns,
+    };
+    tables.insert_source(source, &record);
+    true
+}
+
+/// Gives the cache slot to `source`; what the slot held of another goes to that one's record.
+#[inline(always)]
+fn take_slot<T: Tables>(slot: u32, source: &Address, tables: &T) {
+    let before = tables.with_source_local(slot, |local| {
+        core::mem::replace(
+            local,
+            SourceLocal {
+                source: *source,
+                ..SourceLocal::default()
+            },
+        )
+    });
+    if let Some(before) = before
+        && (before.admitted | before.dropped) != 0
+        && let Some(record) = tables.source_record(&before.source)
+    {
+        settle(&before, &record);
+    }
+}
+
+/// Asks the source's bucket, and settles what this CPU counted since it last did.
+#[inline(always)]
+fn admit_heavy<T: Tables>(slot: u32, source: &Address, settings: &Settings, tables: &T, now_ns: u64) -> bool {
+    let Some(record) = tables.source_record(source) else {
+        // Evicted by the kernel: the source begins anew as a stranger.
+        tables.with_source_local(slot, |local| *local = SourceLocal::default());
+        return true;
+    };
+    tables
+        .with_source_local(slot, |local| {
+            let admitted = local.bucket.admit(record.tat_ns, &settings.source_syn, now_ns);
+            local.admitted += u64::from(admitted);
+            local.dropped += u64::from(!admitted);
+            settle(local, &record);
+            record.last_ns.store(now_ns, Ordering::Relaxed);
+            local.admitted = 0;
+            local.dropped = 0;
+            admitted
+        })
+        .unwrap_or(true)
+}
+
+#[inline(always)]
+fn settle(local: &SourceLocal, record: &SharedSource<'_>) {
+    record.admitted.fetch_add(local.admitted, Ordering::Relaxed);
+    record.dropped.fetch_add(local.dropped, Ordering::Relaxed);
+}

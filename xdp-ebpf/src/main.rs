@@ -1,0 +1,74 @@
+//! Entry point of the XDP program: parse → judge → account → act. The only place that names the kernel's verdicts.
+#![no_std]
+#![no_main]
+
+mod account;
+mod clock;
+mod maps;
+mod sample;
+mod socket;
+
+use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use aya_log_ebpf::info;
+use maps::KernelTables;
+use xdp_common::{Action, Reason};
+use xdp_ebpf::{Judgement, examine};
+
+/// The licence that the kernel checks before it lends GPL-only helpers.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+pub static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// One packet.
+#[xdp(frags)]
+pub fn levee(ctx: XdpContext) -> u32 {
+    let tables = KernelTables::new(&ctx);
+    let judgement = examine(&maps::XdpFrame(&ctx), &tables);
+    account::count(&judgement);
+    if judgement.excess {
+        tell_of_excess(&ctx, &judgement);
+    }
+    act(&ctx, &judgement)
+}
+
+/// The one exit.
+#[inline(always)]
+fn act(ctx: &XdpContext, judgement: &Judgement) -> u32 {
+    let enforce = maps::enforces();
+    match judgement.reason.action() {
+        Action::Pass => xdp_action::XDP_PASS,
+        Action::Drop => {
+            sample::take(ctx, judgement);
+            account::count_drop(enforce);
+            if enforce {
+                xdp_action::XDP_DROP
+            } else {
+                xdp_action::XDP_PASS
+            }
+        }
+        Action::Reply => {
+            if enforce {
+                xdp_action::XDP_TX
+            } else {
+                xdp_action::XDP_PASS
+            }
+        }
+    }
+}
+
+/// The one event that is told as it happens, at most once in ten seconds for each address and CPU.
+#[inline(never)]
+fn tell_of_excess(ctx: &XdpContext, judgement: &Judgement) {
+    let by_source = judgement.reason == Reason::SourceRate;
+    info!(
+        ctx,
+        "excess begins: slot={} by_source={}",
+        judgement.slot,
+        u8::from(by_source)
+    );
+}
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,61 @@
+//! A rate-limited sample of dropped headers: never an event per packet.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_xdp_get_buff_len, bpf_xdp_load_bytes},
+    programs::XdpContext,
+};
+use xdp_common::sample::{SAMPLE_BYTES, Sample};
+use xdp_ebpf::Judgement;
+
+use crate::{clock, maps};
+
+/// Sends the packet's headers to user space, if this CPU's turn has come.
+#[inline(always)]
+pub(crate) fn take(ctx: &XdpContext, judgement: &Judgement) {
+    let interval_ns = maps::settings().sample_interval_ns;
+    if interval_ns == 0 {
+        return;
+    }
+    let now_ns = clock::now_ns();
+    let Some(cpu) = maps::cpu_state() else {
+        return;
+    };
+    if now_ns < cpu.next_sample_ns {
+        return;
+    }
+    cpu.next_sample_ns = now_ns + interval_ns;
+    if !send(ctx, judgement, now_ns) {
+        cpu.samples_lost += 1;
+    }
+}
+
+#[inline(never)]
+fn send(ctx: &XdpContext, judgement: &Judgement, now_ns: u64) -> bool {
+    let Some(mut entry) = maps::reserve_sample() else {
+        return false;
+    };
+    // SAFETY: `ctx.ctx` is the context that the kernel gave this run.
+    let frame_len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
+    let mut captured = frame_len;
+    if captured > SAMPLE_BYTES as u32 {
+        captured = SAMPLE_BYTES as u32;
+    }
+    let sample = entry.write(Sample {
+        now_ns,
+        frame_len,
+        ifindex: ctx.ingress_ifindex() as u32,
+        slot: judgement.slot,
+        captured: captured as u16,
+        reason: judgement.reason as u8,
+        reserved: 0,
+        bytes: [0; SAMPLE_BYTES],
+    });
+    // SAFETY: `bytes` has room for `captured` bytes, at most SAMPLE_BYTES.
+    let failed = unsafe { bpf_xdp_load_bytes(ctx.ctx, 0, sample.bytes.as_mut_ptr().cast(), captured) };
+    if failed != 0 {
+        entry.discard(0);
+        return false;
+    }
+    entry.submit(0);
+    true
+}

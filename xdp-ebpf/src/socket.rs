@@ -1,0 +1,128 @@
+//! Which of this host's sockets a packet belongs to. Costs a look-up in the kernel's socket tables: under a blackhole only.
+
+use aya_ebpf::{
+    bindings::{
+        bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as TupleV4,
+        bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as TupleV6,
+    },
+    helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp},
+    programs::XdpContext,
+};
+use xdp_ebpf::{OwnSocket, Packet, Transport};
+
+use crate::maps;
+
+/// The network namespace of the interface.
+const CURRENT_NETNS: u64 = -1i64 as u64;
+/// Socket states (the kernel's include/net/tcp_states.h); UDP borrows the first.
+const TCP_ESTABLISHED: u32 = 1;
+const TCP_LISTEN: u32 = 10;
+
+#[inline(always)]
+pub(crate) fn own_socket(ctx: &XdpContext, packet: &Packet) -> OwnSocket {
+    let (tuple, len) = tuple(packet);
+    match packet.transport {
+        Transport::Tcp => tcp(ctx, &tuple, len),
+        Transport::Udp => udp(ctx, &tuple, len),
+        Transport::Icmp | Transport::LaterFragment | Transport::Other => OwnSocket::None,
+    }
+}
+
+#[inline(always)]
+fn tcp(ctx: &XdpContext, tuple: &bpf_sock_tuple, len: u32) -> OwnSocket {
+    // SAFETY: the tuple is initialised for `len` bytes; the socket is released below on the only path.
+    let socket = unsafe {
+        bpf_skc_lookup_tcp(
+            ctx.ctx.cast(),
+            core::ptr::from_ref(tuple).cast_mut(),
+            len,
+            CURRENT_NETNS,
+            0,
+        )
+    };
+    if socket.is_null() {
+        return OwnSocket::None;
+    }
+    // SAFETY: not null, and ours until released.
+    let state = unsafe { (*socket).state };
+    // SAFETY: acquired above, released once.
+    unsafe { bpf_sk_release(socket.cast()) };
+    if state == TCP_LISTEN {
+        OwnSocket::None
+    } else {
+        OwnSocket::Connection
+    }
+}
+
+#[inline(always)]
+fn udp(ctx: &XdpContext, tuple: &bpf_sock_tuple, len: u32) -> OwnSocket {
+    // SAFETY: as for TCP.
+    let socket = unsafe {
+        bpf_sk_lookup_udp(
+            ctx.ctx.cast(),
+            core::ptr::from_ref(tuple).cast_mut(),
+            len,
+            CURRENT_NETNS,
+            0,
+        )
+    };
+    if socket.is_null() {
+        return OwnSocket::None;
+    }
+    // SAFETY: not null, and ours until released.
+    let (state, port) = unsafe { ((*socket).state, (*socket).src_port) };
+    // SAFETY: acquired above, released once.
+    unsafe { bpf_sk_release(socket.cast()) };
+    let settings = maps::settings();
+    let ephemeral = port >= u32::from(settings.ephemeral_low) && port <= u32::from(settings.ephemeral_high);
+    if state == TCP_ESTABLISHED || ephemeral {
+        OwnSocket::UdpClient
+    } else {
+        OwnSocket::None
+    }
+}
+
+/// The packet's addresses and ports as the helpers want them: 12 bytes for IPv4, 36 for IPv6.
+#[inline(always)]
+fn tuple(packet: &Packet) -> (bpf_sock_tuple, u32) {
+    let sport = u16::from_ne_bytes(packet.source_port);
+    let dport = u16::from_ne_bytes(packet.destination_port);
+    if packet.destination.is_v4() {
+        let v4 = TupleV4 {
+            saddr: u32::from_ne_bytes(packet.source.v4_bytes()),
+            daddr: u32::from_ne_bytes(packet.destination.v4_bytes()),
+            sport,
+            dport,
+        };
+        (
+            bpf_sock_tuple {
+                __bindgen_anon_1: bpf_sock_tuple__bindgen_ty_1 { ipv4: v4 },
+            },
+            size_of::<TupleV4>() as u32,
+        )
+    } else {
+        let v6 = TupleV6 {
+            saddr: words(packet.source),
+            daddr: words(packet.destination),
+            sport,
+            dport,
+        };
+        (
+            bpf_sock_tuple {
+                __bindgen_anon_1: bpf_sock_tuple__bindgen_ty_1 { ipv6: v6 },
+            },
+            size_of::<TupleV6>() as u32,
+        )
+    }
+}
+
+#[inline(always)]
+fn words(address: xdp_common::Address) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address.to_bytes();
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+        u32::from_ne_bytes([i, j, k, l]),
+        u32::from_ne_bytes([m, n, o, p]),
+    ]
+}

@@ -1,0 +1,60 @@
+//! What the judge may look up and change: the kernel's maps in the program, plain memory in tests on the host.
+
+use core::sync::atomic::AtomicU64;
+
+use xdp_common::{Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord};
+
+use crate::packet::Packet;
+
+/// The fields of a shared [`SourceRecord`] that CPUs change.
+#[derive(Clone, Copy, Debug)]
+pub struct SharedSource<'a> {
+    /// [`SourceRecord::tat_ns`]
+    pub tat_ns: &'a AtomicU64,
+    /// [`SourceRecord::admitted`]
+    pub admitted: &'a AtomicU64,
+    /// [`SourceRecord::dropped`]
+    pub dropped: &'a AtomicU64,
+    /// [`SourceRecord::last_ns`]
+    pub last_ns: &'a AtomicU64,
+}
+
+/// What this host's own sockets know of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnSocket {
+    /// None, or only one that listens.
+    None,
+    /// A TCP connection: established, being opened by us or by the peer, or closing.
+    Connection,
+    /// A UDP socket of a client: connected to the peer, or bound to an ephemeral port.
+    UdpClient,
+}
+
+/// Maps, clock and sockets. The `with_` methods lend an element of this CPU alone, which nothing else changes
+/// meanwhile; they must not be nested for the same map.
+pub trait Tables {
+    /// CLOCK_MONOTONIC to the jiffy, ns.
+    fn now_ns(&self) -> u64;
+    /// The settings of the whole program.
+    fn settings(&self) -> Settings;
+    /// The policy of a protected address.
+    fn policy(&self, destination: &Address) -> Option<&AddressPolicy>;
+    /// The longest listed prefix of at most `prefix_len` bits that holds the source.
+    fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry>;
+    /// The shared SYN bucket of an address.
+    fn address_bucket(&self, slot: u32) -> Option<&AtomicU64>;
+    /// This CPU's side of an address.
+    fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R>;
+    /// Counts a SYN in the sketch; the estimate of its source's SYNs in this window.
+    fn sketch_count(&self, hash: u64, now_ns: u64) -> u32;
+    /// This CPU's cache slot for heavy sources.
+    fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R>;
+    /// The shared record of a heavy source.
+    fn source_record(&self, source: &Address) -> Option<SharedSource<'_>>;
+    /// Spends one of the insertions that this CPU may make in this jiffy.
+    fn may_promote(&self) -> bool;
+    /// Inserts a record, unless another CPU was faster.
+    fn insert_source(&self, source: &Address, record: &SourceRecord);
+    /// Which socket of this host a packet belongs to. Costs a socket look-up: only under a blackhole.
+    fn own_socket(&self, packet: &Packet) -> OwnSocket;
+}
