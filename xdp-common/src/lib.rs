@@ -13,6 +13,7 @@ pub mod sample;
 pub mod settings;
 pub mod sketch;
 pub mod source;
+pub mod word;
 
 pub use address::Address;
 pub use counter::{AddressCpu, CpuState};

@@ -5,7 +5,7 @@
 //! within the burst. A CPU takes a batch of admissions with one compare-and-swap and spends them from its own
 //! memory; when the bucket has none, it remembers until when, and does not look at the shared word before.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::word::SharedWord;
 
 /// Nanoseconds in a second.
 const SECOND_NS: u64 = 1_000_000_000;
@@ -111,7 +111,7 @@ pub struct LocalBucket {
 impl LocalBucket {
     /// Admits one packet at `now_ns`, or not. `shared` is the bucket's TAT.
     #[inline(always)]
-    pub fn admit(&mut self, shared: &AtomicU64, limit: &Limit, now_ns: u64) -> bool {
+    pub fn admit(&mut self, shared: &impl SharedWord, limit: &Limit, now_ns: u64) -> bool {
         if limit.is_unlimited() {
             return true;
         }
@@ -127,8 +127,8 @@ impl LocalBucket {
 
     /// Moves up to a batch from the shared bucket and spends one of it.
     #[inline(always)]
-    fn take_batch(&mut self, shared: &AtomicU64, limit: &Limit, now_ns: u64) -> bool {
-        let mut seen = shared.load(Ordering::Relaxed);
+    fn take_batch(&mut self, shared: &impl SharedWord, limit: &Limit, now_ns: u64) -> bool {
+        let mut seen = shared.load();
         for _ in 0..TRIES {
             let tat = limit.sound(seen, now_ns);
             let ahead = tat - now_ns;
@@ -143,8 +143,8 @@ impl LocalBucket {
                 u64::from(limit.batch)
             };
             let next = tat + batch * limit.interval_ns;
-            match shared.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => {
+            match shared.replace(seen, next) {
+                Ok(()) => {
                     self.credit = batch - 1;
                     return true;
                 }

@@ -1,12 +1,14 @@
 //! Entry point of the XDP program: parse → judge → account → act. The only place that names the kernel's verdicts.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod account;
 mod clock;
 mod maps;
 mod sample;
 mod socket;
+mod word;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
@@ -17,11 +19,11 @@ use xdp_ebpf::{Judgement, examine};
 /// The licence that the kernel checks before it lends GPL-only helpers.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]
-pub static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
 /// One packet.
 #[xdp(frags)]
-pub fn levee(ctx: XdpContext) -> u32 {
+pub(crate) fn levee(ctx: XdpContext) -> u32 {
     let tables = KernelTables::new(&ctx);
     let judgement = examine(&maps::XdpFrame(&ctx), &tables);
     account::count(&judgement);

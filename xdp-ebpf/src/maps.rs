@@ -1,8 +1,6 @@
 //! Every map, beside its contract: who writes, who reads, what bounds it, what happens when it is full. All are pinned
 //! by name, so that they outlive the agent. Sizes given here are the defaults; the agent sets them by its limits.
 
-use core::sync::atomic::AtomicU64;
-
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::generated::bpf_xdp_get_buff_len,
@@ -18,7 +16,7 @@ use xdp_common::{
 };
 use xdp_ebpf::{OwnSocket, Packet, SharedSource, Tables, cursor::Frame};
 
-use crate::{clock, socket};
+use crate::{clock, socket, word::KernelWord};
 
 /// Written by the agent, read for each packet. One element.
 #[map]
@@ -128,6 +126,8 @@ impl<'a> KernelTables<'a> {
 }
 
 impl Tables for KernelTables<'_> {
+    type Word = KernelWord;
+
     #[inline(always)]
     fn now_ns(&self) -> u64 {
         clock::now_ns()
@@ -150,11 +150,11 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
-    fn address_bucket(&self, slot: u32) -> Option<&AtomicU64> {
+    fn address_bucket(&self, slot: u32) -> Option<KernelWord> {
         // SAFETY: a live, aligned word of a map element, changed by atomic operations only.
         ADDRESS_BUCKET
             .get_ptr_mut(slot)
-            .map(|bucket| unsafe { AtomicU64::from_ptr(&raw mut (*bucket).tat_ns) })
+            .map(|bucket| unsafe { KernelWord::new(&raw mut (*bucket).tat_ns) })
     }
 
     #[inline(always)]
@@ -183,15 +183,15 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
-    fn source_record(&self, source: &Address) -> Option<SharedSource<'_>> {
+    fn source_record(&self, source: &Address) -> Option<SharedSource<KernelWord>> {
         let record = SOURCES.get_ptr_mut(source)?;
         // SAFETY: live, aligned words of a map element, changed by atomic operations only.
         Some(unsafe {
             SharedSource {
-                tat_ns: AtomicU64::from_ptr(&raw mut (*record).tat_ns),
-                admitted: AtomicU64::from_ptr(&raw mut (*record).admitted),
-                dropped: AtomicU64::from_ptr(&raw mut (*record).dropped),
-                last_ns: AtomicU64::from_ptr(&raw mut (*record).last_ns),
+                tat_ns: KernelWord::new(&raw mut (*record).tat_ns),
+                admitted: KernelWord::new(&raw mut (*record).admitted),
+                dropped: KernelWord::new(&raw mut (*record).dropped),
+                last_ns: KernelWord::new(&raw mut (*record).last_ns),
             }
         })
     }

@@ -1,22 +1,22 @@
 //! What the judge may look up and change: the kernel's maps in the program, plain memory in tests on the host.
 
-use core::sync::atomic::AtomicU64;
-
-use xdp_common::{Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord};
+use xdp_common::{
+    Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord, word::SharedWord,
+};
 
 use crate::packet::Packet;
 
 /// The fields of a shared [`SourceRecord`] that CPUs change.
 #[derive(Clone, Copy, Debug)]
-pub struct SharedSource<'a> {
+pub struct SharedSource<W> {
     /// [`SourceRecord::tat_ns`]
-    pub tat_ns: &'a AtomicU64,
+    pub tat_ns: W,
     /// [`SourceRecord::admitted`]
-    pub admitted: &'a AtomicU64,
+    pub admitted: W,
     /// [`SourceRecord::dropped`]
-    pub dropped: &'a AtomicU64,
+    pub dropped: W,
     /// [`SourceRecord::last_ns`]
-    pub last_ns: &'a AtomicU64,
+    pub last_ns: W,
 }
 
 /// What this host's own sockets know of a packet.
@@ -33,6 +33,9 @@ pub enum OwnSocket {
 /// Maps, clock and sockets. The `with_` methods lend an element of this CPU alone, which nothing else changes
 /// meanwhile; they must not be nested for the same map.
 pub trait Tables {
+    /// A word that all CPUs share.
+    type Word: SharedWord + Clone;
+
     /// CLOCK_MONOTONIC to the jiffy, ns.
     fn now_ns(&self) -> u64;
     /// The settings of the whole program.
@@ -42,7 +45,7 @@ pub trait Tables {
     /// The longest listed prefix of at most `prefix_len` bits that holds the source.
     fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry>;
     /// The shared SYN bucket of an address.
-    fn address_bucket(&self, slot: u32) -> Option<&AtomicU64>;
+    fn address_bucket(&self, slot: u32) -> Option<Self::Word>;
     /// This CPU's side of an address.
     fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R>;
     /// Counts a SYN in the sketch; the estimate of its source's SYNs in this window.
@@ -50,7 +53,7 @@ pub trait Tables {
     /// This CPU's cache slot for heavy sources.
     fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R>;
     /// The shared record of a heavy source.
-    fn source_record(&self, source: &Address) -> Option<SharedSource<'_>>;
+    fn source_record(&self, source: &Address) -> Option<SharedSource<Self::Word>>;
     /// Spends one of the insertions that this CPU may make in this jiffy.
     fn may_promote(&self) -> bool;
     /// Inserts a record, unless another CPU was faster.

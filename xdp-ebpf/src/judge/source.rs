@@ -6,9 +6,7 @@
 //!
 //! A stranger of a spoofed flood touches 1 and 2 (two cache lines), never 3.
 
-use core::sync::atomic::Ordering;
-
-use xdp_common::{Address, Settings, SourceLocal, SourceRecord, sketch, source::local_slot};
+use xdp_common::{Address, Settings, SourceLocal, SourceRecord, sketch, source::local_slot, word::SharedWord};
 
 use crate::tables::{SharedSource, Tables};
 
@@ -123,11 +121,11 @@ fn admit_heavy<T: Tables>(slot: u32, source: &Address, settings: &Settings, tabl
     };
     tables
         .with_source_local(slot, |local| {
-            let admitted = local.bucket.admit(record.tat_ns, &settings.source_syn, now_ns);
+            let admitted = local.bucket.admit(&record.tat_ns, &settings.source_syn, now_ns);
             local.admitted += u64::from(admitted);
             local.dropped += u64::from(!admitted);
             settle(local, &record);
-            record.last_ns.store(now_ns, Ordering::Relaxed);
+            record.last_ns.store(now_ns);
             local.admitted = 0;
             local.dropped = 0;
             admitted
@@ -136,7 +134,7 @@ fn admit_heavy<T: Tables>(slot: u32, source: &Address, settings: &Settings, tabl
 }
 
 #[inline(always)]
-fn settle(local: &SourceLocal, record: &SharedSource<'_>) {
-    record.admitted.fetch_add(local.admitted, Ordering::Relaxed);
-    record.dropped.fetch_add(local.dropped, Ordering::Relaxed);
+fn settle(local: &SourceLocal, record: &SharedSource<impl SharedWord>) {
+    record.admitted.add(local.admitted);
+    record.dropped.add(local.dropped);
 }

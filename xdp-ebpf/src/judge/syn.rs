@@ -28,7 +28,7 @@ fn admit_to_address<T: Tables>(policy: &AddressPolicy, tables: &T, now_ns: u64) 
         return true;
     };
     tables
-        .with_address_cpu(policy.slot, |cpu| cpu.bucket.admit(shared, &policy.syn, now_ns))
+        .with_address_cpu(policy.slot, |cpu| cpu.bucket.admit(&shared, &policy.syn, now_ns))
         .unwrap_or(true)
 }
 
