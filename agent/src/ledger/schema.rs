@@ -1,0 +1,87 @@
+//! The ledger's tables, and how a file of an earlier version becomes one of this version. `PRAGMA user_version` is the
+//! version; a migration is added here, and an existing one is never changed.
+
+use rusqlite::Connection;
+
+/// One script per version: the first makes version 1 of an empty file. Times are milliseconds of the Unix epoch.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE list_entries (
+        prefix TEXT PRIMARY KEY NOT NULL,
+        action TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER
+    ) STRICT;
+    CREATE TABLE blackholes (
+        address TEXT PRIMARY KEY NOT NULL,
+        everything INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER
+    ) STRICT;
+    CREATE TABLE thresholds (
+        target TEXT PRIMARY KEY NOT NULL,
+        syn_rate_pps INTEGER,
+        syn_burst INTEGER,
+        actor TEXT NOT NULL,
+        reason TEXT,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER
+    ) STRICT;
+    CREATE TABLE mode (
+        only_row INTEGER PRIMARY KEY NOT NULL CHECK (only_row = 1),
+        mode TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER
+    ) STRICT;
+    CREATE TABLE commands (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at_ms INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        command TEXT NOT NULL,
+        reason TEXT,
+        succeeded INTEGER NOT NULL,
+        result TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX commands_at ON commands (at_ms);
+    CREATE TABLE installed (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT;
+"];
+
+/// The version that this agent writes.
+pub(super) const VERSION: usize = MIGRATIONS.len();
+
+/// The version of a file; 0 for an empty one.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).map(|v| usize::try_from(v).unwrap_or(0))
+}
+
+/// Brings a file of this version or an earlier one up to date, version by version, each in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let current = version(connection)?;
+    for (index, script) in MIGRATIONS.iter().enumerate().skip(current) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(script)?;
+        transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_becomes_current_and_stays_so() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        assert_eq!(version(&connection), Ok(0));
+        migrate(&mut connection).expect("migrates");
+        assert_eq!(version(&connection), Ok(VERSION));
+        migrate(&mut connection).expect("does nothing");
+        assert_eq!(version(&connection), Ok(VERSION));
+    }
+}
