@@ -1,1 +1,7 @@
-//! BPF programs of the lab: flood generator, wire, benchmark comparators.
+//! What the lab and its BPF programs both know: the flood's plan, its counters, and the ranges its sources come from.
+//!
+//! The programs themselves are the binaries of this package: `flood` (the generator) and `wire` (the Internet of the lab).
+#![no_std]
+
+pub mod plan;
+pub mod range;

@@ -1,0 +1,46 @@
+//! The command line of `lab`, one file per verb.
+
+mod down;
+mod flood;
+mod load;
+mod up;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Levee's lab: network namespaces with floods and customers in them.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub(crate) struct Lab {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Flood from this namespace, which must be a lab's
+    Flood(flood::Arguments),
+    /// Be customers of the load balancer, from this namespace
+    Load(load::Arguments),
+    /// Bring up a lab with a web server in it, and leave it up
+    Up(up::Arguments),
+    /// Take down labs that were left up
+    Down(down::Arguments),
+}
+
+impl Lab {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.verb {
+            Verb::Flood(arguments) => flood::run(&arguments),
+            Verb::Load(arguments) => load::run(&arguments),
+            Verb::Up(arguments) => up::run(&arguments),
+            Verb::Down(arguments) => down::run(&arguments),
+        }
+    }
+}
+
+/// Prints a value as one line of JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Runs the generator's BPF program at a rate.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use aya::{
+    Ebpf, Pod, TestRun as _, TestRunAttrs, TestRunOptions,
+    maps::{Array, MapData, PerCpuArray},
+    programs::Xdp,
+};
+use lab_ebpf::plan::{PLAN_V4, PLAN_V6, Plan, Progress};
+
+use super::{Flood, LONGEST, Report, guard, template};
+use crate::{flood::template::Family, interface, object};
+
+/// Frames per bulk of the kernel's test run, as one NAPI poll.
+const BULK: u32 = 64;
+
+/// System calls per second that pacing may take at most.
+const CALLS_PER_S: u32 = 4_000;
+
+/// Frames per system call without a rate limit.
+const UNLIMITED_CALL: u32 = 4_096;
+
+/// A generator that falls behind by more than this forgets the rest: a flood that catches up is another flood.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct PodPlan(Plan);
+// SAFETY: words and bytes without padding, for which every bit pattern is valid (asserted where they are declared).
+unsafe impl Pod for PodPlan {}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct PodProgress(Progress);
+// SAFETY: five words, no padding.
+unsafe impl Pod for PodProgress {}
+
+/// Floods from the calling thread's namespace until the flood's time is up or `stop` is set.
+///
+/// Errors if the interface is not a lab's, or if the kernel refuses the program.
+pub fn run(flood: &Flood, stop: &AtomicBool) -> Result<Report> {
+    guard::check(&flood.interface)?;
+    let [v4, v6] = template::families(flood, interface::index(&flood.interface)?)?;
+    ensure!(v4.is_some() || v6.is_some(), "the flood has no sources");
+    let mut object = Ebpf::load(object::FLOOD).context("cannot load the generator's BPF object")?;
+    set_plans(&mut object, [v4.as_ref(), v6.as_ref()])?;
+    for name in ["flood_v4", "flood_v6"] {
+        program(&mut object, name)?
+            .load()
+            .with_context(|| format!("cannot load the generator's program {name}"))?;
+    }
+    thread_timers_are_exact()?;
+    let mut mix = Mix {
+        families: [v4, v6],
+        debt: 0.0,
+    };
+    let seconds = pace(flood, stop, |frames| mix.send(&mut object, frames))?;
+    report(&object, seconds)
+}
+
+fn set_plans(object: &mut Ebpf, families: [Option<&Family>; 2]) -> Result<()> {
+    let map = object
+        .map_mut("PLANS")
+        .context("the generator's object has no map PLANS")?;
+    let mut plans: Array<&mut MapData, PodPlan> = Array::try_from(map)?;
+    for (index, family) in [PLAN_V4, PLAN_V6].into_iter().zip(families) {
+        if let Some(family) = family {
+            plans
+                .set(index, PodPlan(family.plan), 0)
+                .context("cannot write the map PLANS")?;
+        }
+    }
+    Ok(())
+}
+
+fn program<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    let program = object
+        .program_mut(name)
+        .with_context(|| format!("the generator's object has no program {name}"))?;
+    Ok(program.try_into()?)
+}
+
+/// Sleeps of this thread end when they should, not 50 µs later.
+fn thread_timers_are_exact() -> Result<()> {
+    nix::sys::prctl::set_timerslack(1).context("cannot ask for exact timers")
+}
+
+/// Calls `send` with a number of frames, again and again, so that the rate comes out. Returns the seconds it took.
+fn pace(flood: &Flood, stop: &AtomicBool, mut send: impl FnMut(u32) -> Result<()>) -> Result<f64> {
+    let duration = flood.duration.min(LONGEST);
+    let start = Instant::now();
+    let Some(rate) = flood.rate_pps else {
+        while start.elapsed() < duration && !stop.load(Ordering::Relaxed) {
+            send(UNLIMITED_CALL)?;
+        }
+        return Ok(start.elapsed().as_secs_f64());
+    };
+    ensure!(rate > 0, "a flood of 0 packets per second is none");
+    let call = (rate / CALLS_PER_S).clamp(1, UNLIMITED_CALL);
+    let frame_time = 1.0 / f64::from(rate);
+    // When the next frame is due, in seconds after the start.
+    let mut due = 0.0;
+    loop {
+        let now = start.elapsed();
+        if now >= duration || stop.load(Ordering::Relaxed) {
+            return Ok(now.as_secs_f64());
+        }
+        due = f64::max(due, now.as_secs_f64() - PATIENCE.as_secs_f64());
+        let ready = due + frame_time * f64::from(call - 1);
+        if ready > now.as_secs_f64() {
+            thread::sleep(Duration::from_secs_f64(ready - now.as_secs_f64()).min(duration - now));
+            continue;
+        }
+        send(call)?;
+        due += frame_time * f64::from(call);
+    }
+}
+
+/// Shares the frames among the families, call by call.
+struct Mix {
+    families: [Option<Family>; 2],
+    /// Frames that IPv6 should have sent and has not, or the other way round below zero.
+    debt: f64,
+}
+
+impl Mix {
+    fn send(&mut self, object: &mut Ebpf, frames: u32) -> Result<()> {
+        let v6_share = self.families[1].as_ref().map_or(0.0, |family| family.share);
+        self.debt += v6_share * f64::from(frames);
+        let turn = usize::from(self.debt * 2.0 > f64::from(frames) || self.families[0].is_none());
+        if turn == 1 {
+            self.debt -= f64::from(frames);
+        }
+        let Some(family) = &self.families[turn] else {
+            bail!("a flood without sources")
+        };
+        let name = ["flood_v4", "flood_v6"][turn];
+        let options = TestRunOptions {
+            data_in: Some(&family.plan.template[..family.frame_len]),
+            repeat: frames,
+            attrs: TestRunAttrs::new().xdp_live_frames(frames.min(BULK)),
+            ..TestRunOptions::default()
+        };
+        program(object, name)?
+            .test_run(options)
+            .context("the kernel refused to run the generator")?;
+        Ok(())
+    }
+}
+
+fn report(object: &Ebpf, seconds: f64) -> Result<Report> {
+    let map = object
+        .map("PROGRESS")
+        .context("the generator's object has no map PROGRESS")?;
+    let progress: PerCpuArray<&MapData, PodProgress> = PerCpuArray::try_from(map)?;
+    let values = progress.get(&0, 0).context("cannot read the map PROGRESS")?;
+    let mut report = Report {
+        v4: 0,
+        v6: 0,
+        seconds,
+        first_ns: u64::MAX,
+    };
+    for PodProgress(progress) in values.iter() {
+        report.v4 += progress.frames[PLAN_V4 as usize];
+        report.v6 += progress.frames[PLAN_V6 as usize];
+        ensure!(
+            progress.refused == 0,
+            "the generator refused {} runs: its plan and its frame disagree",
+            progress.refused
+        );
+        if progress.first_ns != 0 {
+            report.first_ns = report.first_ns.min(progress.first_ns);
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,94 @@
+//! The load balancer's HTTP server: nginx from Debian, one worker, a configuration of its own.
+//!
+//! Everything it writes is in the lab's directory; the system's nginx service is not touched.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr, TcpStream},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    addresses::vips,
+    child::{Manner, Running},
+    topology::Topology,
+};
+
+/// Where it listens, on every address of both families.
+pub const PORT: u16 = 80;
+
+/// What every answer ends with.
+pub const BODY: &str = "served by the lab\n";
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts nginx on the load balancer's core and waits until every protected address answers.
+pub fn start(topology: &Topology, outlives_parent: bool) -> Result<Running> {
+    let lab = topology.lab();
+    let directory = lab.path("nginx");
+    fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let file = directory.join("nginx.conf");
+    fs::write(&file, configuration()).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut command = topology.balancer().command("nginx");
+    command
+        .arg("-p")
+        .arg(&directory)
+        .arg("-c")
+        .arg(&file)
+        .arg("-e")
+        .arg("error.log");
+    let manner = Manner {
+        core: Some(topology.cores().balancer),
+        nice: 0,
+        outlives_parent,
+    };
+    let mut server = Running::start(lab, command, manner)?;
+    for address in vips() {
+        if let Err(error) = wait_for(topology, &mut server, address) {
+            let log = fs::read_to_string(directory.join("error.log")).unwrap_or_default();
+            return Err(error.context(format!("nginx says: {}", log.trim())));
+        }
+    }
+    Ok(server)
+}
+
+fn wait_for(topology: &Topology, server: &mut Running, address: IpAddr) -> Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Some(status) = server.ended()? {
+            bail!("nginx ended at once ({status})");
+        }
+        let knock = || Ok(TcpStream::connect_timeout(&SocketAddr::new(address, PORT), Duration::from_secs(1)).is_ok());
+        if topology.balancer().enter(knock)? {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    bail!("nginx does not answer at {address} after {} s", PATIENCE.as_secs())
+}
+
+fn configuration() -> String {
+    let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("    {kind}_temp_path {kind};\n"))
+        .concat();
+    let body = BODY.trim_end();
+    format!(
+        "daemon off;\n\
+         worker_processes 1;\n\
+         worker_rlimit_nofile 65536;\n\
+         pid nginx.pid;\n\
+         error_log error.log;\n\
+         events {{ worker_connections 30000; }}\n\
+         http {{\n\
+         {paths}    access_log off;\n    \
+             server {{\n        \
+                 listen {PORT};\n        \
+                 listen [::]:{PORT};\n        \
+                 return 200 \"{body}\\n\";\n    \
+             }}\n\
+         }}\n"
+    )
+}

@@ -1,0 +1,50 @@
+//! SIGINT and SIGTERM: every lab of this process is taken down, then the process ends.
+//!
+//! Whoever makes something that outlives the process (a namespace, a mount, a child) holds the [`gate`] while making it, so
+//! that nothing appears behind the back of the take-down.
+
+use std::{
+    process,
+    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard},
+    thread,
+};
+
+use anyhow::{Context as _, Result};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use crate::lab;
+
+static GATE: RwLock<()> = RwLock::new(());
+static INSTALLED: OnceLock<()> = OnceLock::new();
+
+/// Permission to make things that outlive the process; never given again once a signal has arrived.
+pub fn gate() -> RwLockReadGuard<'static, ()> {
+    GATE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts listening for the signals, once per process.
+pub fn install() -> Result<()> {
+    if INSTALLED.set(()).is_err() {
+        return Ok(());
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot listen for SIGINT and SIGTERM")?;
+    thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                end(signal);
+            }
+        })
+        .context("cannot start the thread that waits for signals")?;
+    Ok(())
+}
+
+fn end(signal: i32) {
+    let _closed = GATE.write().unwrap_or_else(PoisonError::into_inner);
+    eprintln!("\ninterrupted: taking the lab down");
+    lab::take_down_own();
+    process::exit(128 + signal);
+}
