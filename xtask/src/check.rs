@@ -4,14 +4,15 @@ use anyhow::Result;
 use xtask::bpf::Task;
 
 use crate::{
-    build,
+    build, deny,
     run::{announce, cargo, run},
     setup, tidy,
 };
 
 /// Formatting, clippy for the host and for BPF, tidy rules.
 ///
-/// Warnings are errors. Licences and sources of dependencies are a task of their own, `deny`.
+/// Warnings are errors. Licences and sources of dependencies are checked too where cargo-deny is installed; `cargo xtask
+/// deny` installs it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
@@ -27,6 +28,12 @@ pub(crate) fn main(_: &Args) -> Result<()> {
     build::programs(&toolchain, Task::Build)?;
     announce("clippy for the host");
     run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    if deny::is_installed() {
+        announce("dependencies");
+        deny::main(&deny::Args::default())?;
+    } else {
+        announce("dependencies: not checked, for want of cargo-deny; `cargo xtask deny` installs it");
+    }
     announce("all checks passed");
     Ok(())
 }

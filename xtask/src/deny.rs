@@ -8,7 +8,7 @@ use crate::run::{announce, cargo, run};
 /// Check the dependencies: licences, where they come from, what is banned (deny.toml).
 ///
 /// Installs cargo-deny from crates.io when it is missing.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Also look for security advisories: downloads RustSec's database from GitHub
     #[arg(long)]
@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn main(args: &Args) -> Result<()> {
-    if bpf::find_program("cargo-deny").is_none() {
+    if !is_installed() {
         announce("cargo-deny from crates.io (checks dependencies; some minutes to build)");
         run(cargo().args(["install", "cargo-deny", "--locked"]))?;
     }
@@ -26,4 +26,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
         command.arg("advisories");
     }
     run(&mut command)
+}
+
+pub(crate) fn is_installed() -> bool {
+    bpf::find_program("cargo-deny").is_some()
 }

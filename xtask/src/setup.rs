@@ -6,7 +6,7 @@ mod plan;
 use anyhow::{Result, bail};
 use xtask::bpf::{self, Toolchain};
 
-use self::plan::{Machine, Step};
+use self::plan::Machine;
 use crate::run::announce;
 
 /// Install what is missing for building and testing.
@@ -51,7 +51,7 @@ fn prepare(machine: &Machine) -> Result<Toolchain> {
     }
     let after = Machine::gather();
     if let Some(left) = plan::plan(&after)?.first() {
-        bail!("installed, and yet missing: {left}\n  {}", hint(&after, left));
+        bail!("installed, and yet missing: {left}");
     }
     Ok(bpf::decide(&after.facts)?)
 }
@@ -66,19 +66,4 @@ fn check(machine: &Machine) -> Result<()> {
     }
     announce(&format!("ready: {}", bpf::decide(&machine.facts)?));
     Ok(())
-}
-
-/// Why installing `left` may have been in vain.
-fn hint(machine: &Machine, left: &Step) -> String {
-    let minimum = bpf::Version::minimum();
-    match left {
-        Step::Packages { .. } if machine.facts.compilers.is_empty() => {
-            format!("/usr/bin/rustc came without the sources of `core`, or rustc {minimum} was not to be had")
-        }
-        Step::Packages { .. } => format!(
-            "rustc {minimum} or newer is needed: on Debian 12 it comes from the suite bookworm-security, which has to be \
-             among apt's sources"
-        ),
-        Step::BpfLinker => format!("bpf-linker has to be linked with LLVM {} or newer", bpf::LLVM_MAJOR),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use xtask::bpf;
 
 use super::plan::{LLVM_PREFIX, Step};
@@ -10,6 +10,9 @@ use crate::run::{announce, cargo, run};
 
 /// Versions of bpf-linker that build with [`LLVM_PREFIX`].
 const BPF_LINKER: &str = "~0.13";
+
+/// Where Debian 12 keeps what its main suite lacks.
+const SUITE: &str = "On Debian 12 it comes from the suite bookworm-security, which has to be among apt's sources";
 
 /// Installs without starting services.
 const INSTALL: &str = include_str!("install.sh");
@@ -22,8 +25,11 @@ pub(crate) fn apply(step: &Step) -> Result<()> {
 }
 
 fn install(packages: &[&str]) -> Result<()> {
-    if !all_known(packages)? {
-        update("apt does not know all of these packages yet")?;
+    if let Some(why) = lacking(packages)? {
+        update(&why)?;
+        if let Some(why) = lacking(packages)? {
+            bail!("{why}. {SUITE}");
+        }
     }
     let install = || {
         run(Command::new("sh")
@@ -43,8 +49,8 @@ fn update(reason: &str) -> Result<()> {
     run(Command::new("apt-get").args(["--quiet", "update"]))
 }
 
-/// Whether apt has a version of each package to install.
-fn all_known(packages: &[&str]) -> Result<bool> {
+/// Why apt cannot give us what we need of `packages`, as far as its lists go.
+fn lacking(packages: &[&str]) -> Result<Option<String>> {
     let output = Command::new("apt-cache")
         .arg("policy")
         .args(packages)
@@ -52,16 +58,29 @@ fn all_known(packages: &[&str]) -> Result<bool> {
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start apt-cache")?;
-    Ok(candidates(&String::from_utf8_lossy(&output.stdout)) == packages.len())
+    let policy = String::from_utf8_lossy(&output.stdout);
+    Ok(packages
+        .iter()
+        .find_map(|package| unfit(package, candidate(&policy, package))))
 }
 
-/// How many packages `apt-cache policy` has a candidate for.
-fn candidates(policy: &str) -> usize {
+/// The version of `package` that apt would install, as `apt-cache policy` tells it.
+fn candidate<'a>(policy: &'a str, package: &str) -> Option<&'a str> {
     policy
         .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("Candidate: "))
+        .skip_while(|line| line.strip_suffix(':') != Some(package))
+        .find_map(|line| line.strip_prefix("  Candidate: "))
         .filter(|candidate| *candidate != "(none)")
-        .count()
+}
+
+/// What is wrong with a candidate.
+fn unfit(package: &str, candidate: Option<&str>) -> Option<String> {
+    let Some(version) = candidate else {
+        return Some(format!("apt knows no package {package}"));
+    };
+    let minimum = bpf::Version::minimum();
+    let too_old = package == "rustc-web" && version.parse::<bpf::Version>().is_ok_and(|version| version < minimum);
+    too_old.then(|| format!("apt has {package} {version}, but rustc {minimum} or newer is needed"))
 }
 
 fn bpf_linker() -> Result<()> {
@@ -78,9 +97,30 @@ fn bpf_linker() -> Result<()> {
 mod tests {
     use super::*;
 
+    const POLICY: &str = "\
+rustc-web:
+  Installed: (none)
+  Candidate: 1.85.0+dfsg3-1~deb12u3
+  Version table:
+     1.85.0+dfsg3-1~deb12u3 500
+odd:
+  Installed: (none)
+  Candidate: (none)
+";
+
     #[test]
-    fn counts_packages_that_can_be_installed() {
-        let policy = "nginx:\n  Installed: (none)\n  Candidate: 1.22\nodd:\n  Installed: (none)\n  Candidate: (none)\n";
-        assert_eq!(candidates(policy), 1);
+    fn reads_candidates() {
+        assert_eq!(candidate(POLICY, "rustc-web"), Some("1.85.0+dfsg3-1~deb12u3"));
+        assert_eq!(candidate(POLICY, "odd"), None);
+        assert_eq!(candidate(POLICY, "llvm-22-dev"), None);
+    }
+
+    #[test]
+    fn wants_new_lists_for_a_compiler_too_old_or_a_package_unknown() {
+        let old = unfit("rustc-web", Some("1.85.0+dfsg3-1~deb12u3")).expect("too old");
+        assert!(old.contains("1.85.0") && old.contains("rustc-web"), "{old}");
+        assert!(unfit("nginx-light", None).is_some());
+        assert_eq!(unfit("nginx-light", Some("1.22.1-9")), None);
+        assert_eq!(unfit("rustc-web", Some("1.999.0+dfsg1")), None);
     }
 }
