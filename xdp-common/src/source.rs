@@ -2,6 +2,8 @@
 
 use crate::{Address, rate::LocalBucket};
 
+/// An IPv6 source is a prefix of so many bits.
+pub const V6_PREFIX_LEN: u8 = 64;
 /// Slots of a CPU's cache of heavy sources; a power of two. A slot is 48 bytes.
 pub const LOCAL_SLOTS: u32 = 1 << 10;
 /// New records that one CPU may insert in one window of the clock (a jiffy): bounds the cost of insertions, which a

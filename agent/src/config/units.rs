@@ -6,8 +6,8 @@ use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The highest rate that the kernel side can tell from "unlimited": one event every 10 ns.
-const MAX_RATE_PPS: u32 = 100_000_000;
+/// The highest rate: the kernel side counts whole nanoseconds between two SYNs.
+const MAX_RATE_PPS: u32 = xdp_common::rate::Limit::RATE_MAX;
 
 /// The largest burst: beyond it the bucket's tolerance no longer fits the kernel's nanosecond arithmetic.
 const MAX_BURST: u32 = 100_000_000;
@@ -23,16 +23,18 @@ pub struct UnitError {
     wanted: &'static str,
 }
 
-const WANTED_RATE: &str = "a rate: write SYNs per second between 1 and 100M, as a number with an optional k or M and an optional /s, \
+const WANTED_RATE: &str = "a rate: write SYNs per second between 1 and 10M, as a number with an optional k or M and an optional /s, \
      such as 20000, \"20k\" or \"1.5M/s\"";
 const WANTED_BURST: &str =
     "a burst: write a number of SYNs between 1 and 100M, with an optional k or M, such as 500, \"2k\" or \"1M\"";
-const WANTED_TTL: &str =
-    "a lifetime: write a duration from 1s to 10 years with its unit, such as 30s, 15m, 2h, 1d or 1h30m, or the word never";
+const WANTED_TTL: &str = "a lifetime: write a duration from 1s to 10 years with its unit, such as 30s, 15m, 2h, 1d or 1h30m, or the word never";
 const WANTED_INTERVAL: &str = "an interval: write a duration from 100ms to 1m with its unit, such as 500ms, 1s or 10s";
 
 fn wrong(found: &str, wanted: &'static str) -> UnitError {
-    UnitError { found: found.to_owned(), wanted }
+    UnitError {
+        found: found.to_owned(),
+        wanted,
+    }
 }
 
 /// A number with an optional decimal part and an optional `k` or `M`. `None` if it is anything else, or not whole.
@@ -71,15 +73,22 @@ fn write_scaled(f: &mut fmt::Formatter<'_>, value: u32) -> fmt::Result {
     }
 }
 
-/// A rate in events per second: 1 to 100 million.
+/// A rate in events per second: 1 to 10 million.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rate(u32);
 
 impl Rate {
-    /// A rate, if it lies between 1 and 100 million per second.
+    /// The highest.
+    pub const MAX: Self = Self(MAX_RATE_PPS);
+
+    /// A rate, if it lies between 1 and 10 million per second.
     #[must_use]
     pub const fn new(per_second: u32) -> Option<Self> {
-        if per_second >= 1 && per_second <= MAX_RATE_PPS { Some(Self(per_second)) } else { None }
+        if per_second >= 1 && per_second <= MAX_RATE_PPS {
+            Some(Self(per_second))
+        } else {
+            None
+        }
     }
 
     /// Events per second.
@@ -113,10 +122,17 @@ impl fmt::Display for Rate {
 pub struct Burst(u32);
 
 impl Burst {
+    /// The largest.
+    pub const MAX: Self = Self(MAX_BURST);
+
     /// A burst, if it lies between 1 and 100 million.
     #[must_use]
     pub const fn new(events: u32) -> Option<Self> {
-        if events >= 1 && events <= MAX_BURST { Some(Self(events)) } else { None }
+        if events >= 1 && events <= MAX_BURST {
+            Some(Self(events))
+        } else {
+            None
+        }
     }
 
     /// Number of events.
@@ -303,7 +319,21 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_rate_and_names_the_accepted_units() {
-        for text in ["", "0", "-1", "20kb/s", "20k/m", "k", "1.k", ".5k", "1.0001", "101M", "1e3", "20 k", "99999999999999999999"] {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "20kb/s",
+            "20k/m",
+            "k",
+            "1.k",
+            ".5k",
+            "1.0001",
+            "101M",
+            "1e3",
+            "20 k",
+            "99999999999999999999",
+        ] {
             let error = text.parse::<Rate>().expect_err(text).to_string();
             assert!(error.contains("k or M") && error.contains("/s"), "{text}: {error}");
         }

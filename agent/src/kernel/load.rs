@@ -1,0 +1,58 @@
+//! Loads the program over the pinned maps.
+
+use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned, programs::ProgramError};
+use aya_log::EbpfLogger;
+use xdp_common::{layout::Capacity, map_name};
+
+use super::{attach, pins::Pins};
+use crate::tables::{Result, TableError};
+
+/// The XDP program, compiled by the build script.
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/levee"));
+
+/// Loads the program; maps that are pinned already are taken as they are, the others are made and pinned.
+pub(super) fn load(pins: &Pins, capacity: &Capacity) -> Result<(Ebpf, EbpfLogger<&'static dyn log::Log>)> {
+    let mut loader = EbpfLoader::new();
+    let slots = capacity.addresses + 1;
+    loader
+        .default_map_pin_directory(pins.root())
+        .map_max_entries(map_name::ADDRESSES, capacity.addresses)
+        .map_max_entries(map_name::ADDRESS_CPU, slots)
+        .map_max_entries(map_name::ADDRESS_BUCKET, slots)
+        .map_max_entries(map_name::SOURCE_LIST, capacity.list_entries)
+        .map_max_entries(map_name::SOURCES, capacity.sources);
+    let mut ebpf = loader.load(OBJECT).map_err(|error| cannot_load(&error))?;
+    let logger = EbpfLogger::init(&mut ebpf)
+        .map_err(|error| TableError::Kernel(format!("cannot read the program's events: {error}")))?;
+    attach::program(&mut ebpf)?.load().map_err(|error| refused(&error))?;
+    Ok((ebpf, logger))
+}
+
+fn cannot_load(error: &EbpfError) -> TableError {
+    TableError::Kernel(format!(
+        "cannot make the maps of the XDP program: {}",
+        with_causes(error)
+    ))
+}
+
+/// The verifier's log is long: its end says what was refused.
+fn refused(error: &ProgramError) -> TableError {
+    const TAIL: usize = 600;
+    let text = with_causes(error);
+    let from = text.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);
+    TableError::Kernel(format!("the kernel refused the XDP program: {}", &text[from..]))
+}
+
+/// An error with all that is behind it.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text
+}

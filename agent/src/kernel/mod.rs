@@ -1,0 +1,226 @@
+//! The kernel's side: the only room that knows aya. [`Kernel`] implements [`KernelTables`] over pinned BPF maps.
+//!
+//! Two ways in: [`Kernel::load`] (the daemon: loads the program, takes over what is pinned) and [`Kernel::open`] (the
+//! command line while the daemon is dead: the pinned maps alone).
+
+mod addresses;
+mod attach;
+mod bpffs;
+mod convert;
+mod counters;
+mod list;
+mod load;
+mod maps;
+mod pins;
+mod programs;
+mod requirements;
+mod run;
+mod samples;
+mod settings;
+mod sources;
+
+use std::{
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use aya::Ebpf;
+use aya_log::EbpfLogger;
+use ipnet::IpNet;
+
+use crate::tables::{
+    AddressState, CounterReading, KernelSettings, KernelTables, LinkState, ListEntry, MapFill, ProgramStats, Result,
+    Sample, SourceUsage, TableError, XdpMode,
+};
+use addresses::Addresses;
+use list::SourceList;
+use maps::Maps;
+use pins::Pins;
+use samples::Samples;
+
+pub use requirements::missing_feature;
+pub use run::Run;
+pub use xdp_common::layout::Capacity;
+
+/// Where the maps are and how large they are to be.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// Mount point of the BPF file system; mounted if it is not.
+    pub bpffs: PathBuf,
+    /// Sizes for maps that do not exist yet.
+    pub capacity: Capacity,
+}
+
+/// The program and its maps.
+pub struct Kernel {
+    pins: Pins,
+    maps: Maps,
+    addresses: Addresses,
+    list: SourceList,
+    samples: Samples,
+    program: Option<Loaded>,
+}
+
+/// What only the daemon has.
+struct Loaded {
+    ebpf: Ebpf,
+    logger: EbpfLogger<&'static dyn log::Log>,
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernel")
+            .field("pins", &self.pins)
+            .field("loaded", &self.program.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// Loads the program into the kernel over the maps that are pinned, or over new ones. Attaches nothing. The second
+    /// value lists what the operator should know, such as sizes that stay as they were.
+    ///
+    /// # Errors
+    /// The kernel lacks a feature or refuses the program, the BPF file system cannot be mounted, or what is pinned there
+    /// was made by an incompatible version.
+    pub fn load(options: &LoadOptions) -> Result<(Self, Vec<String>)> {
+        if let Some(missing) = missing_feature() {
+            return Err(TableError::Kernel(missing));
+        }
+        bpffs::ensure_mounted(&options.bpffs)?;
+        let pins = Pins::at(&options.bpffs);
+        pins.create()?;
+        let warnings = maps::check_pinned(&pins, &options.capacity)?;
+        let (ebpf, logger) = load::load(&pins, &options.capacity)?;
+        let kernel = Self::assemble(pins, Some(Loaded { ebpf, logger }))?;
+        Ok((kernel, warnings))
+    }
+
+    /// Opens the pinned maps. [`KernelTables::attach`] does not work on them.
+    ///
+    /// # Errors
+    /// [`TableError::NotPinned`] when there are none.
+    pub fn open(bpffs: &Path) -> Result<Self> {
+        let pins = Pins::at(bpffs);
+        if !pins.exist() {
+            return Err(TableError::NotPinned(pins.root().to_owned()));
+        }
+        Self::assemble(pins, None)
+    }
+
+    /// Runs the loaded program on a frame that never was on a wire (`BPF_PROG_TEST_RUN`), `repeat` times.
+    ///
+    /// # Errors
+    /// The program is not loaded ([`Self::open`]), or the kernel refuses the frame (shorter than 14 bytes, or longer than
+    /// a page).
+    pub fn run(&mut self, frame: &[u8], repeat: u32) -> Result<Run> {
+        let Some(loaded) = &mut self.program else {
+            return Err(TableError::Kernel(
+                "only the process that loaded the program can run it".to_owned(),
+            ));
+        };
+        run::run(attach::program(&mut loaded.ebpf)?, frame, repeat)
+    }
+
+    fn assemble(pins: Pins, program: Option<Loaded>) -> Result<Self> {
+        let maps = Maps::open(&pins)?;
+        let addresses = Addresses::read(&maps)?;
+        Ok(Self {
+            list: SourceList::open(&pins)?,
+            samples: Samples::open(&pins)?,
+            pins,
+            maps,
+            addresses,
+            program,
+        })
+    }
+}
+
+impl KernelTables for Kernel {
+    fn generation(&self) -> u64 {
+        self.maps.generation()
+    }
+
+    fn settings(&self) -> Result<KernelSettings> {
+        settings::read(&self.maps)
+    }
+
+    fn put_settings(&mut self, settings: &KernelSettings) -> Result<()> {
+        settings::write(&mut self.maps, settings)
+    }
+
+    fn addresses(&self) -> Result<Vec<AddressState>> {
+        Ok(self.addresses.states())
+    }
+
+    fn put_address(&mut self, state: &AddressState) -> Result<()> {
+        self.addresses.put(&mut self.maps, state)
+    }
+
+    fn remove_address(&mut self, address: IpAddr) -> Result<()> {
+        self.addresses.remove(&mut self.maps, address)
+    }
+
+    fn entries(&self) -> Result<Vec<ListEntry>> {
+        self.list.entries()
+    }
+
+    fn put_entry(&mut self, entry: &ListEntry) -> Result<()> {
+        self.list.put(entry)
+    }
+
+    fn remove_entry(&mut self, prefix: IpNet) -> Result<()> {
+        self.list.remove(prefix)
+    }
+
+    fn counters(&self) -> Result<CounterReading> {
+        counters::read(&self.maps, &self.addresses)
+    }
+
+    fn sources(&self) -> Result<Vec<SourceUsage>> {
+        sources::read(&self.maps)
+    }
+
+    fn fills(&self) -> Result<Vec<MapFill>> {
+        maps::fills(
+            &self.pins,
+            self.addresses.len(),
+            self.list.len()?,
+            sources::len(&self.maps)?,
+        )
+    }
+
+    fn programs(&self) -> Result<Vec<ProgramStats>> {
+        programs::stats(&self.pins)
+    }
+
+    fn links(&self) -> Result<Vec<LinkState>> {
+        self.pins.links()
+    }
+
+    fn attach(&mut self, interface: &str, mode: XdpMode) -> Result<LinkState> {
+        let Some(loaded) = &mut self.program else {
+            return Err(TableError::Kernel(format!(
+                "cannot attach to {interface}: only a running agent loads the program; start it with `agent run`"
+            )));
+        };
+        attach::attach(&mut loaded.ebpf, &self.pins, interface, mode)
+    }
+
+    fn detach(&mut self, interface: &str) -> Result<()> {
+        self.pins.remove_link(interface)
+    }
+
+    fn detach_all(&mut self) -> Result<()> {
+        self.pins.remove_all()
+    }
+
+    fn drain_samples(&mut self, at_most: usize) -> Vec<Sample> {
+        if let Some(loaded) = &mut self.program {
+            // The few events that the program tells in words (aya-log) come by the same turn.
+            loaded.logger.flush();
+        }
+        self.samples.drain(at_most)
+    }
+}

@@ -1,0 +1,129 @@
+//! Where things are pinned: `<bpffs>/levee/v<version>/<MAP>` and `…/links/<native|generic>/<interface>`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use xdp_common::map_name;
+
+use crate::tables::{LinkState, Result, TableError, XdpMode};
+
+/// Modes that a link can have, and the directory of each.
+const MODES: [(XdpMode, &str); 2] = [(XdpMode::Native, "native"), (XdpMode::Generic, "generic")];
+
+/// What generic mode costs, in one sentence.
+pub(super) const GENERIC_WARNING: &str = "generic XDP: the driver has no native mode, so each packet costs a socket \
+     buffer before it can be dropped, several times the cost of native mode";
+
+/// The pin directory.
+#[derive(Debug, Clone)]
+pub(super) struct Pins {
+    root: PathBuf,
+}
+
+impl Pins {
+    pub(super) fn at(bpffs: &Path) -> Self {
+        Self {
+            root: bpffs.join("levee").join(format!("v{}", map_name::PIN_VERSION)),
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// True when every map is there.
+    pub(super) fn exist(&self) -> bool {
+        map_name::ALL.iter().all(|name| self.map(name).exists())
+    }
+
+    pub(super) fn create(&self) -> Result<()> {
+        for (_, mode) in MODES {
+            let directory = self.root.join("links").join(mode);
+            fs::create_dir_all(&directory).map_err(|error| failed("create", &directory, &error))?;
+        }
+        Ok(())
+    }
+
+    /// The pin of a link. The BPF file system refuses dots in names, and interface names cannot hold a colon.
+    pub(super) fn link(&self, interface: &str, mode: XdpMode) -> PathBuf {
+        let directory = if mode == XdpMode::Generic { "generic" } else { "native" };
+        self.root
+            .join("links")
+            .join(directory)
+            .join(interface.replace('.', ":"))
+    }
+
+    /// The pinned link of an interface, if there is one.
+    pub(super) fn existing_link(&self, interface: &str) -> Option<(XdpMode, PathBuf)> {
+        MODES
+            .iter()
+            .map(|(mode, _)| (*mode, self.link(interface, *mode)))
+            .find(|(_, path)| path.exists())
+    }
+
+    /// Every pinned link.
+    pub(super) fn links(&self) -> Result<Vec<LinkState>> {
+        let mut links = Vec::new();
+        for (mode, name) in MODES {
+            for interface in names_in(&self.root.join("links").join(name))? {
+                links.push(link_state(interface.replace(':', "."), mode));
+            }
+        }
+        links.sort_by(|a, b| a.interface.cmp(&b.interface));
+        Ok(links)
+    }
+
+    /// Takes the program off one interface: the pin is the link's last reference.
+    pub(super) fn remove_link(&self, interface: &str) -> Result<()> {
+        let Some((_, path)) = self.existing_link(interface) else {
+            return Ok(());
+        };
+        fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))
+    }
+
+    /// Takes the program off every interface, then removes maps and directories.
+    pub(super) fn remove_all(&self) -> Result<()> {
+        for link in self.links()? {
+            self.remove_link(&link.interface)?;
+        }
+        match fs::remove_dir_all(&self.root) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &self.root, &error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A link as the rest of the agent sees it.
+pub(super) fn link_state(interface: String, mode: XdpMode) -> LinkState {
+    let warning = (mode == XdpMode::Generic).then(|| GENERIC_WARNING.to_owned());
+    LinkState {
+        interface,
+        mode,
+        warning,
+    }
+}
+
+fn names_in(directory: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed("read", directory, &error)),
+    };
+    entries
+        .map(|entry| {
+            entry
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+                .map_err(|error| failed("read", directory, &error))
+        })
+        .collect()
+}
+
+fn failed(what: &str, path: &Path, error: &io::Error) -> TableError {
+    TableError::Kernel(format!("cannot {what} {}: {error}", path.display()))
+}

@@ -1,0 +1,35 @@
+//! What the running program costs, as the kernel accounts it (`kernel.bpf_stats_enabled`).
+
+use aya::programs::{links::PinnedLink, loaded_programs};
+
+use super::{attach::PROGRAM, load::with_causes, pins::Pins};
+use crate::tables::{ProgramStats, Result, TableError};
+
+/// Run count and time of the program behind the links. All links share one program, except in mid-takeover.
+pub(super) fn stats(pins: &Pins) -> Result<Vec<ProgramStats>> {
+    let mut ids = Vec::new();
+    for link in pins.links()? {
+        let Some((_, path)) = pins.existing_link(&link.interface) else {
+            continue;
+        };
+        let id = PinnedLink::from_pin(&path)
+            .and_then(|pinned| aya::programs::links::FdLink::from(pinned).info())
+            .map(|info| info.program_id())
+            .map_err(|error| {
+                TableError::Kernel(format!("cannot inspect {}: {}", path.display(), with_causes(&error)))
+            })?;
+        ids.push(id);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    let infos = loaded_programs()
+        .filter_map(std::result::Result::ok)
+        .filter(|info| ids.contains(&info.id()));
+    Ok(infos
+        .map(|info| ProgramStats {
+            name: PROGRAM.to_owned(),
+            run_count: info.run_count(),
+            run_time_ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
+        })
+        .collect())
+}
