@@ -39,7 +39,10 @@ impl Now {
     #[must_use]
     pub fn read() -> Self {
         let mono = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on every Linux");
-        Self { wall: Timestamp::now(), mono: MonotonicNs(nanos(Duration::from(mono))) }
+        Self {
+            wall: Timestamp::now(),
+            mono: MonotonicNs(nanos(Duration::from(mono))),
+        }
     }
 
     /// The instant this long from now.
@@ -54,15 +57,23 @@ impl Now {
     /// An instant of the wall clock; `None` if it is past.
     #[must_use]
     pub fn until_wall(self, wall: Timestamp) -> Option<Expiry> {
-        let left = Duration::try_from(wall.duration_since(self.wall)).ok().filter(|left| !left.is_zero())?;
-        Some(Expiry { wall, mono: self.plus(left).mono })
+        let left = Duration::try_from(wall.duration_since(self.wall))
+            .ok()
+            .filter(|left| !left.is_zero())?;
+        Some(Expiry {
+            wall,
+            mono: self.plus(left).mono,
+        })
     }
 
     /// An instant of `CLOCK_MONOTONIC`; `None` if it is past.
     #[must_use]
     pub fn until_mono(self, mono: MonotonicNs) -> Option<Expiry> {
         let left = mono.0.checked_sub(self.mono.0).filter(|left| *left > 0)?;
-        Some(Expiry { wall: self.plus(Duration::from_nanos(left)).wall, mono })
+        Some(Expiry {
+            wall: self.plus(Duration::from_nanos(left)).wall,
+            mono,
+        })
     }
 
     /// The wall clock at an instant of this boot's `CLOCK_MONOTONIC`, past or to come.
@@ -71,7 +82,9 @@ impl Now {
         if mono >= self.mono {
             return self.plus(Duration::from_nanos(mono.0 - self.mono.0)).wall;
         }
-        self.wall.checked_sub(Duration::from_nanos(self.mono.0 - mono.0)).unwrap_or(Timestamp::MIN)
+        self.wall
+            .checked_sub(Duration::from_nanos(self.mono.0 - mono.0))
+            .unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -79,7 +92,9 @@ impl Now {
 #[must_use]
 pub fn boot_id() -> String {
     // Without procfs there is no boot id: then nothing counts as installed by an earlier run, which is the safe side.
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -87,7 +102,10 @@ mod tests {
     use super::*;
 
     fn now() -> Now {
-        Now { wall: "2025-06-01T12:00:00Z".parse().expect("timestamp"), mono: MonotonicNs(5_000_000_000) }
+        Now {
+            wall: "2025-06-01T12:00:00Z".parse().expect("timestamp"),
+            mono: MonotonicNs(5_000_000_000),
+        }
     }
 
     #[test]
@@ -110,14 +128,23 @@ mod tests {
 
     #[test]
     fn the_wall_clock_of_a_monotonic_instant() {
-        assert_eq!(now().wall_of(MonotonicNs(4_000_000_000)).to_string(), "2025-06-01T11:59:59Z");
-        assert_eq!(now().wall_of(MonotonicNs(6_000_000_000)).to_string(), "2025-06-01T12:00:01Z");
+        assert_eq!(
+            now().wall_of(MonotonicNs(4_000_000_000)).to_string(),
+            "2025-06-01T11:59:59Z"
+        );
+        assert_eq!(
+            now().wall_of(MonotonicNs(6_000_000_000)).to_string(),
+            "2025-06-01T12:00:01Z"
+        );
     }
 
     #[test]
     fn a_reboot_keeps_the_time_that_is_left() {
         let expiry = now().plus(Duration::from_secs(3600));
-        let rebooted = Now { wall: "2025-06-01T12:30:00Z".parse().expect("timestamp"), mono: MonotonicNs(7) };
+        let rebooted = Now {
+            wall: "2025-06-01T12:30:00Z".parse().expect("timestamp"),
+            mono: MonotonicNs(7),
+        };
         let kept = rebooted.until_wall(expiry.wall).expect("half an hour is left");
         assert_eq!(kept.mono, MonotonicNs(1_800_000_000_007));
     }

@@ -43,7 +43,9 @@ impl HostFacts {
         let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
         let driver = tokio::spawn(connection);
         let facts = Self {
-            interfaces: read_interfaces(&handle).await.context("cannot list the network interfaces")?,
+            interfaces: read_interfaces(&handle)
+                .await
+                .context("cannot list the network interfaces")?,
             gateways: read_gateways(&handle).await.context("cannot list the routes")?,
             resolvers: parse_resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default()),
         };
@@ -54,7 +56,10 @@ impl HostFacts {
     /// The global addresses of all interfaces, each once: what `protect = ["auto"]` stands for.
     #[must_use]
     pub fn global_addresses(&self) -> Vec<IpAddr> {
-        let mut addresses: Vec<IpAddr> = self.all_addresses().filter(|address| can_be_protected(*address)).collect();
+        let mut addresses: Vec<IpAddr> = self
+            .all_addresses()
+            .filter(|address| can_be_protected(*address))
+            .collect();
         addresses.sort_unstable();
         addresses.dedup();
         addresses
@@ -69,11 +74,16 @@ impl HostFacts {
     /// Names of the interfaces.
     #[must_use]
     pub fn interface_names(&self) -> Vec<&str> {
-        self.interfaces.iter().map(|interface| interface.name.as_str()).collect()
+        self.interfaces
+            .iter()
+            .map(|interface| interface.name.as_str())
+            .collect()
     }
 
     fn all_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.interfaces.iter().flat_map(|interface| interface.addresses.iter().copied())
+        self.interfaces
+            .iter()
+            .flat_map(|interface| interface.addresses.iter().copied())
     }
 }
 
@@ -96,7 +106,13 @@ async fn read_interfaces(handle: &rtnetlink::Handle) -> Result<Vec<Interface>, r
             _ => None,
         });
         if let Some(name) = name {
-            by_index.insert(link.header.index, Interface { name, addresses: Vec::new() });
+            by_index.insert(
+                link.header.index,
+                Interface {
+                    name,
+                    addresses: Vec::new(),
+                },
+            );
         }
     }
     let mut addresses = handle.address().get().execute();
@@ -155,7 +171,9 @@ fn next_hops(route: &RouteMessage) -> Vec<IpAddr> {
 fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
     match attribute {
         RouteAttribute::Gateway(RouteAddress::Inet(v4)) | RouteAttribute::Via(RouteVia::Inet(v4)) => Some((*v4).into()),
-        RouteAttribute::Gateway(RouteAddress::Inet6(v6)) | RouteAttribute::Via(RouteVia::Inet6(v6)) => Some((*v6).into()),
+        RouteAttribute::Gateway(RouteAddress::Inet6(v6)) | RouteAttribute::Via(RouteVia::Inet6(v6)) => {
+            Some((*v6).into())
+        }
         _ => None,
     }
 }
@@ -176,7 +194,9 @@ mod tests {
     #[test]
     fn resolvers_of_resolv_conf() {
         let text = "# a comment\nsearch example.org\nnameserver 192.0.2.53\n nameserver 2001:db8::53\nnameserver fe80::1%eth0\nnameserver x\n";
-        let wanted: Vec<IpAddr> = ["192.0.2.53", "2001:db8::53", "fe80::1"].map(|a| a.parse().expect("address")).into();
+        let wanted: Vec<IpAddr> = ["192.0.2.53", "2001:db8::53", "fe80::1"]
+            .map(|a| a.parse().expect("address"))
+            .into();
         assert_eq!(parse_resolvers(text), wanted);
     }
 

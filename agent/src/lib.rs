@@ -2,12 +2,16 @@
 
 pub mod apply;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod control;
 pub mod decide;
+pub mod detect;
+pub mod engine;
 pub mod host;
 pub mod kernel;
 pub mod ledger;
 pub mod lists;
 pub mod overrides;
+pub mod snapshot;
 pub mod tables;

@@ -40,7 +40,9 @@ pub fn nearest_covering<T>(list: &BTreeMap<IpNet, T>, net: IpNet) -> Option<(IpN
 /// The entry that decides about `net` as a whole: itself, or the nearest that holds it.
 #[must_use]
 pub fn deciding<T>(list: &BTreeMap<IpNet, T>, net: IpNet) -> Option<(IpNet, &T)> {
-    list.get(&net).map(|value| (net, value)).or_else(|| nearest_covering(list, net))
+    list.get(&net)
+        .map(|value| (net, value))
+        .or_else(|| nearest_covering(list, net))
 }
 
 #[cfg(test)]
@@ -54,8 +56,14 @@ mod tests {
     #[test]
     fn the_nearest_covering_entry_wins() {
         let list: BTreeMap<IpNet, u8> = [(net("10.0.0.0/8"), 8), (net("10.1.0.0/16"), 16)].into();
-        assert_eq!(nearest_covering(&list, net("10.1.2.3/32")), Some((net("10.1.0.0/16"), &16)));
-        assert_eq!(nearest_covering(&list, net("10.1.0.0/16")), Some((net("10.0.0.0/8"), &8)));
+        assert_eq!(
+            nearest_covering(&list, net("10.1.2.3/32")),
+            Some((net("10.1.0.0/16"), &16))
+        );
+        assert_eq!(
+            nearest_covering(&list, net("10.1.0.0/16")),
+            Some((net("10.0.0.0/8"), &8))
+        );
         assert_eq!(nearest_covering(&list, net("11.0.0.0/8")), None);
         assert_eq!(deciding(&list, net("10.1.0.0/16")), Some((net("10.1.0.0/16"), &16)));
         assert_eq!(deciding(&list, net("2001:db8::/32")), None);

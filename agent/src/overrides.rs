@@ -72,7 +72,9 @@ impl fmt::Display for ThresholdTarget {
 
 /// A text that names no threshold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} has no threshold: write \"source\" for every source, \"address\" for every protected address, or one address such as 203.0.113.7")]
+#[error(
+    "{0:?} has no threshold: write \"source\" for every source, \"address\" for every protected address, or one address such as 203.0.113.7"
+)]
 pub struct NoSuchTarget(String);
 
 impl FromStr for ThresholdTarget {
@@ -82,7 +84,9 @@ impl FromStr for ThresholdTarget {
         match text {
             "source" => Ok(Self::Source),
             "address" => Ok(Self::EveryAddress),
-            other => prefix::parse_address(other).map(Self::Address).map_err(|_| NoSuchTarget(other.to_owned())),
+            other => prefix::parse_address(other)
+                .map(Self::Address)
+                .map_err(|_| NoSuchTarget(other.to_owned())),
         }
     }
 }
@@ -178,12 +182,26 @@ impl Overrides {
     #[must_use]
     pub fn expired(&self, now: Now) -> Vec<Change> {
         let over = |origin: &Origin| origin.until.is_some_and(|until| until.mono <= now.mono);
-        let entries = self.list.iter().filter(|(_, entry)| over(&entry.origin)).map(|(p, _)| Change::RemoveEntry(*p));
-        let blackholes =
-            self.blackholes.iter().filter(|(_, hole)| over(&hole.origin)).map(|(a, _)| Change::RemoveBlackhole(*a));
-        let thresholds =
-            self.thresholds.iter().filter(|(_, set)| over(&set.origin)).map(|(t, _)| Change::RemoveThreshold(*t));
-        let mode = self.mode.iter().filter(|mode| over(&mode.origin)).map(|_| Change::SetMode(None));
+        let entries = self
+            .list
+            .iter()
+            .filter(|(_, entry)| over(&entry.origin))
+            .map(|(p, _)| Change::RemoveEntry(*p));
+        let blackholes = self
+            .blackholes
+            .iter()
+            .filter(|(_, hole)| over(&hole.origin))
+            .map(|(a, _)| Change::RemoveBlackhole(*a));
+        let thresholds = self
+            .thresholds
+            .iter()
+            .filter(|(_, set)| over(&set.origin))
+            .map(|(t, _)| Change::RemoveThreshold(*t));
+        let mode = self
+            .mode
+            .iter()
+            .filter(|mode| over(&mode.origin))
+            .map(|_| Change::SetMode(None));
         entries.chain(blackholes).chain(thresholds).chain(mode).collect()
     }
 }
@@ -196,18 +214,38 @@ mod tests {
     use crate::tables::MonotonicNs;
 
     fn origin(until: Option<Expiry>) -> Origin {
-        Origin { actor: "test".to_owned(), reason: None, since: Timestamp::UNIX_EPOCH, until }
+        Origin {
+            actor: "test".to_owned(),
+            reason: None,
+            since: Timestamp::UNIX_EPOCH,
+            until,
+        }
     }
 
     #[test]
     fn only_what_has_ended_is_taken_out() {
-        let now = Now { wall: Timestamp::UNIX_EPOCH, mono: MonotonicNs(1) };
-        let later = Now { mono: MonotonicNs(1_000_000_001), ..now };
+        let now = Now {
+            wall: Timestamp::UNIX_EPOCH,
+            mono: MonotonicNs(1),
+        };
+        let later = Now {
+            mono: MonotonicNs(1_000_000_001),
+            ..now
+        };
         let net: IpNet = "192.0.2.0/24".parse().expect("prefix");
         let mut overrides = Overrides::default();
         let until = Some(now.plus(Duration::from_secs(1)));
-        overrides.apply(&Change::PutEntry(net, ListOverride { action: ListAction::Block, origin: origin(until) }));
-        overrides.apply(&Change::SetMode(Some(ModeOverride { mode: Mode::Enforce, origin: origin(None) })));
+        overrides.apply(&Change::PutEntry(
+            net,
+            ListOverride {
+                action: ListAction::Block,
+                origin: origin(until),
+            },
+        ));
+        overrides.apply(&Change::SetMode(Some(ModeOverride {
+            mode: Mode::Enforce,
+            origin: origin(None),
+        })));
         assert_eq!(overrides.expired(now), []);
         assert_eq!(overrides.expired(later), [Change::RemoveEntry(net)]);
         assert!(overrides.with(&overrides.expired(later)).list.is_empty());
@@ -216,7 +254,12 @@ mod tests {
     #[test]
     fn targets_read_back() {
         for text in ["source", "address", "203.0.113.7", "2001:db8::1"] {
-            assert_eq!(text.parse::<ThresholdTarget>().map(|target| target.to_string()).as_deref(), Ok(text));
+            assert_eq!(
+                text.parse::<ThresholdTarget>()
+                    .map(|target| target.to_string())
+                    .as_deref(),
+                Ok(text)
+            );
         }
         assert!("sources".parse::<ThresholdTarget>().is_err());
     }

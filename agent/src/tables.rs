@@ -169,18 +169,31 @@ impl Counts {
     /// Packets of every reason with this action.
     #[must_use]
     pub fn total(&self, action: Action) -> u64 {
-        Reason::ALL.iter().filter(|reason| reason.action() == action).map(|reason| self.get(*reason)).sum()
+        Reason::ALL
+            .iter()
+            .filter(|reason| reason.action() == action)
+            .map(|reason| self.get(*reason))
+            .sum()
     }
 
     /// Reasons that were met at all, in the order of their indexes.
     pub fn nonzero(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        Reason::ALL.iter().map(|reason| (*reason, self.get(*reason))).filter(|(_, packets)| *packets > 0)
+        Reason::ALL
+            .iter()
+            .map(|reason| (*reason, self.get(*reason)))
+            .filter(|(_, packets)| *packets > 0)
     }
 
     /// What was counted since `earlier`. A counter that went backwards was reset, and counts from zero.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
-        Self(self.0.iter().zip(&earlier.0).map(|(now, then)| now.checked_sub(*then).unwrap_or(*now)).collect())
+        Self(
+            self.0
+                .iter()
+                .zip(&earlier.0)
+                .map(|(now, then)| now.checked_sub(*then).unwrap_or(*now))
+                .collect(),
+        )
     }
 }
 
@@ -280,10 +293,14 @@ pub struct ProgramStats {
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// No pinned maps: the agent never ran here, or was detached.
-    #[error("nothing is pinned under {0}: the agent has not run since boot, or was detached; start it with `agent run`")]
+    #[error(
+        "nothing is pinned under {0}: the agent has not run since boot, or was detached; start it with `agent run`"
+    )]
     NotPinned(PathBuf),
     /// A map has no room left.
-    #[error("{map} is full ({capacity} entries): remove entries, or raise {setting} in the configuration and restart the agent")]
+    #[error(
+        "{map} is full ({capacity} entries): remove entries, or raise {setting} in the configuration and restart the agent"
+    )]
     Full {
         /// Map name.
         map: String,

@@ -14,7 +14,10 @@ use agent::{
 use jiff::Timestamp;
 
 fn now() -> Now {
-    Now { wall: "2025-06-01T12:00:00Z".parse().expect("timestamp"), mono: MonotonicNs(1_000_000_000_000) }
+    Now {
+        wall: "2025-06-01T12:00:00Z".parse().expect("timestamp"),
+        mono: MonotonicNs(1_000_000_000_000),
+    }
 }
 
 fn origin(ttl_secs: Option<u64>) -> Origin {
@@ -40,21 +43,47 @@ fn entry() -> JournalEntry {
 fn some_of_everything() -> Vec<Change> {
     let net = |text: &str| text.parse().expect("prefix");
     vec![
-        Change::PutEntry(net("192.0.2.0/24"), ListOverride { action: ListAction::Block, origin: origin(Some(3600)) }),
-        Change::PutEntry(net("2001:db8::/32"), ListOverride { action: ListAction::Allow, origin: origin(None) }),
+        Change::PutEntry(
+            net("192.0.2.0/24"),
+            ListOverride {
+                action: ListAction::Block,
+                origin: origin(Some(3600)),
+            },
+        ),
+        Change::PutEntry(
+            net("2001:db8::/32"),
+            ListOverride {
+                action: ListAction::Allow,
+                origin: origin(None),
+            },
+        ),
         Change::PutBlackhole(
             "203.0.113.7".parse().expect("address"),
-            BlackholeOverride { all: true, origin: origin(Some(60)) },
+            BlackholeOverride {
+                all: true,
+                origin: origin(Some(60)),
+            },
         ),
         Change::PutThreshold(
             ThresholdTarget::Source,
-            ThresholdOverride { syn_rate: Rate::new(500), syn_burst: None, origin: origin(None) },
+            ThresholdOverride {
+                syn_rate: Rate::new(500),
+                syn_burst: None,
+                origin: origin(None),
+            },
         ),
         Change::PutThreshold(
             ThresholdTarget::Address("203.0.113.8".parse().expect("address")),
-            ThresholdOverride { syn_rate: None, syn_burst: Burst::new(9), origin: origin(None) },
+            ThresholdOverride {
+                syn_rate: None,
+                syn_burst: Burst::new(9),
+                origin: origin(None),
+            },
         ),
-        Change::SetMode(Some(ModeOverride { mode: Mode::Enforce, origin: origin(None) })),
+        Change::SetMode(Some(ModeOverride {
+            mode: Mode::Enforce,
+            origin: origin(None),
+        })),
     ]
 }
 
@@ -81,12 +110,20 @@ fn everything_survives_a_restart() {
 #[test]
 fn after_a_reboot_the_time_that_is_left_is_what_counts() {
     let directory = tempfile::tempdir().expect("directory");
-    open(directory.path()).record(&some_of_everything(), &entry()).expect("records");
+    open(directory.path())
+        .record(&some_of_everything(), &entry())
+        .expect("records");
     // Half an hour later, on a clock that began anew: the 60 s blackhole is over, half of the 1 h block is left.
-    let later = Now { wall: "2025-06-01T12:30:00Z".parse().expect("timestamp"), mono: MonotonicNs(5_000_000_000) };
+    let later = Now {
+        wall: "2025-06-01T12:30:00Z".parse().expect("timestamp"),
+        mono: MonotonicNs(5_000_000_000),
+    };
     let (overrides, _) = open(directory.path()).overrides(later).expect("reads");
     assert!(overrides.blackholes.is_empty());
-    let until = overrides.list[&"192.0.2.0/24".parse().expect("prefix")].origin.until.expect("it ends");
+    let until = overrides.list[&"192.0.2.0/24".parse().expect("prefix")]
+        .origin
+        .until
+        .expect("it ends");
     assert_eq!(until.mono, MonotonicNs(1_805_000_000_000));
     assert_eq!(overrides.list.len(), 2);
 }
@@ -97,13 +134,30 @@ fn what_is_removed_stays_removed() {
     let mut ledger = open(directory.path());
     ledger.record(&some_of_everything(), &entry()).expect("records");
     let (overrides, _) = ledger.overrides(now()).expect("reads");
-    let mut removals: Vec<Change> = overrides.list.keys().map(|prefix| Change::RemoveEntry(*prefix)).collect();
-    removals.extend(overrides.blackholes.keys().map(|address| Change::RemoveBlackhole(*address)));
-    removals.extend(overrides.thresholds.keys().map(|target| Change::RemoveThreshold(*target)));
+    let mut removals: Vec<Change> = overrides
+        .list
+        .keys()
+        .map(|prefix| Change::RemoveEntry(*prefix))
+        .collect();
+    removals.extend(
+        overrides
+            .blackholes
+            .keys()
+            .map(|address| Change::RemoveBlackhole(*address)),
+    );
+    removals.extend(
+        overrides
+            .thresholds
+            .keys()
+            .map(|target| Change::RemoveThreshold(*target)),
+    );
     removals.push(Change::SetMode(None));
     ledger.record(&removals, &entry()).expect("records");
     drop(ledger);
-    assert_eq!(open(directory.path()).overrides(now()).expect("reads").0, Overrides::default());
+    assert_eq!(
+        open(directory.path()).overrides(now()).expect("reads").0,
+        Overrides::default()
+    );
 }
 
 #[test]
@@ -117,19 +171,28 @@ fn an_unreadable_file_is_kept_aside_byte_for_byte() {
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].contains(kept.to_str().expect("text")), "{warnings:?}");
     assert!(!ledger.is_in_memory());
-    ledger.record(&some_of_everything(), &entry()).expect("the new one works");
+    ledger
+        .record(&some_of_everything(), &entry())
+        .expect("the new one works");
 }
 
 #[test]
 fn a_second_unreadable_file_in_the_same_second_does_not_replace_the_first() {
     let directory = tempfile::tempdir().expect("directory");
-    for content in ["first, long enough to be no database at all", "second, long enough to be no database at all"] {
+    for content in [
+        "first, long enough to be no database at all",
+        "second, long enough to be no database at all",
+    ] {
         fs::write(directory.path().join("ledger.db"), content.repeat(50)).expect("writes");
         let _ = Ledger::open(directory.path(), now().wall);
         fs::remove_file(directory.path().join("ledger.db")).expect("the new one is there");
     }
     let kept = fs::read_dir(directory.path()).expect("lists").filter_map(Result::ok);
-    assert_eq!(kept.filter(|file| file.file_name().to_string_lossy().contains("unreadable")).count(), 2);
+    assert_eq!(
+        kept.filter(|file| file.file_name().to_string_lossy().contains("unreadable"))
+            .count(),
+        2
+    );
 }
 
 #[test]
@@ -146,7 +209,10 @@ fn a_page_of_a_good_file_gone_bad_is_noticed() {
     bytes[half..].fill(0x5a);
     fs::write(&path, &bytes).expect("writes");
     let (_, warnings) = Ledger::open(directory.path(), now().wall);
-    assert!(warnings.iter().any(|warning| warning.contains("unreadable-")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|warning| warning.contains("unreadable-")),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -169,7 +235,12 @@ fn without_a_place_to_write_the_agent_runs_on_in_memory() {
     fs::write(&blocked, "in the way").expect("writes");
     let (mut ledger, warnings) = Ledger::open(&blocked.join("state"), now().wall);
     assert!(ledger.is_in_memory());
-    assert!(warnings.iter().any(|warning| warning.contains("lost with the next restart")), "{warnings:?}");
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.contains("lost with the next restart")),
+        "{warnings:?}"
+    );
     ledger.record(&some_of_everything(), &entry()).expect("memory works");
     assert_eq!(ledger.overrides(now()).expect("reads").0.list.len(), 2);
 }
@@ -180,7 +251,12 @@ fn rows_that_nobody_understands_are_named_and_left() {
     let mut ledger = open(directory.path());
     ledger.record(&some_of_everything(), &entry()).expect("records");
     let connection = rusqlite::Connection::open(ledger.path()).expect("opens");
-    connection.execute("UPDATE list_entries SET action = 'bless' WHERE prefix = '192.0.2.0/24'", []).expect("writes");
+    connection
+        .execute(
+            "UPDATE list_entries SET action = 'bless' WHERE prefix = '192.0.2.0/24'",
+            [],
+        )
+        .expect("writes");
     let (overrides, unclear) = ledger.overrides(now()).expect("reads");
     assert_eq!(overrides.list.len(), 1);
     assert!(unclear[0].contains("192.0.2.0/24"), "{unclear:?}");
@@ -190,7 +266,10 @@ fn rows_that_nobody_understands_are_named_and_left() {
 fn the_journal_forgets_what_is_old() {
     let directory = tempfile::tempdir().expect("directory");
     let mut ledger = open(directory.path());
-    let old = JournalEntry { at: Timestamp::UNIX_EPOCH, ..entry() };
+    let old = JournalEntry {
+        at: Timestamp::UNIX_EPOCH,
+        ..entry()
+    };
     ledger.record(&[], &old).expect("records");
     ledger.record(&[], &entry()).expect("records");
     assert_eq!(ledger.journal(10).expect("reads"), [entry()]);
@@ -199,7 +278,10 @@ fn the_journal_forgets_what_is_old() {
 #[test]
 fn what_is_installed_is_remembered() {
     let directory = tempfile::tempdir().expect("directory");
-    let installed = Installed { tables: "boot/17".to_owned(), config_list: "192.0.2.0/24 block".to_owned() };
+    let installed = Installed {
+        tables: "boot/17".to_owned(),
+        config_list: "192.0.2.0/24 block".to_owned(),
+    };
     let mut ledger = open(directory.path());
     assert_eq!(ledger.installed().expect("reads"), Installed::default());
     ledger.set_installed(&installed).expect("writes");

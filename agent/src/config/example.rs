@@ -21,15 +21,22 @@ pub fn example() -> String {
 
 /// The settings of one table, then its sections: TOML wants them in that order.
 fn write_table(schema: &Schema, path: &str, out: &mut String) {
-    let Some(properties) = schema.get("properties").and_then(Schema::as_object) else { return };
-    let (sections, settings): (Vec<_>, Vec<_>) =
-        properties.iter().partition(|(_, property)| property.get("properties").is_some() || is_section_list(property));
+    let Some(properties) = schema.get("properties").and_then(Schema::as_object) else {
+        return;
+    };
+    let (sections, settings): (Vec<_>, Vec<_>) = properties
+        .iter()
+        .partition(|(_, property)| property.get("properties").is_some() || is_section_list(property));
     for (key, property) in settings {
         out.push('\n');
         write_setting(key, property, "#", out);
     }
     for (key, property) in sections {
-        let section = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let section = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
         out.push('\n');
         write_doc(property, out);
         if is_section_list(property) {
@@ -48,7 +55,9 @@ fn write_table(schema: &Schema, path: &str, out: &mut String) {
 /// A list of sections is shown once, all of it behind a `#`: an empty list is the default.
 fn write_section_list(section: &str, property: &Schema, out: &mut String) {
     out.push_str(&format!("#[[{section}]]\n"));
-    let Some(properties) = property.get("items").and_then(properties_of) else { return };
+    let Some(properties) = property.get("items").and_then(properties_of) else {
+        return;
+    };
     for (key, item) in properties {
         write_setting(key, item, "#", out);
     }
@@ -67,7 +76,12 @@ fn write_setting(key: &str, property: &Schema, comment: &str, out: &mut String) 
 }
 
 fn write_doc(property: &Schema, out: &mut String) {
-    for line in property.get("description").and_then(Schema::as_str).unwrap_or_default().lines() {
+    for line in property
+        .get("description")
+        .and_then(Schema::as_str)
+        .unwrap_or_default()
+        .lines()
+    {
         out.push_str(format!("# {line}").trim_end());
         out.push('\n');
     }
@@ -78,11 +92,15 @@ fn properties_of(schema: &Schema) -> Option<&Map<String, Schema>> {
 }
 
 fn is_section_list(property: &Schema) -> bool {
-    property.get("items").is_some_and(|items| items.get("properties").is_some())
+    property
+        .get("items")
+        .is_some_and(|items| items.get("properties").is_some())
 }
 
 fn toml_value(value: &Schema) -> String {
-    toml::Value::try_from(value).map(|value| value.to_string()).unwrap_or_default()
+    toml::Value::try_from(value)
+        .map(|value| value.to_string())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -107,7 +125,10 @@ mod tests {
     }
 
     fn with_interface() -> ConfigFile {
-        ConfigFile { interfaces: vec!["eth0".to_owned()], ..ConfigFile::default() }
+        ConfigFile {
+            interfaces: vec!["eth0".to_owned()],
+            ..ConfigFile::default()
+        }
     }
 
     #[test]
@@ -125,10 +146,17 @@ mod tests {
     #[test]
     fn every_setting_is_documented_and_shown() {
         let text = example();
-        assert!(!text.contains("= \n"), "a setting has neither default nor example:\n{text}");
+        assert!(
+            !text.contains("= \n"),
+            "a setting has neither default nor example:\n{text}"
+        );
         let documented = |at: usize, lines: &[&str]| at > 0 && lines[at - 1].starts_with("# ");
         let lines: Vec<&str> = text.lines().collect();
-        for (at, line) in lines.iter().enumerate().filter(|(_, line)| line.contains(" = ") && !line.starts_with("# ")) {
+        for (at, line) in lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| line.contains(" = ") && !line.starts_with("# "))
+        {
             assert!(documented(at, &lines), "{line} has no documentation");
         }
         assert!(lines.iter().all(|line| line.len() <= 100), "too wide for a terminal");
@@ -138,7 +166,11 @@ mod tests {
     fn optional_sections_parse_when_they_are_taken_out_of_their_comments() {
         let text: String = example()
             .lines()
-            .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|rest| !rest.starts_with(' '))
+                    .unwrap_or(line)
+            })
             .collect::<Vec<_>>()
             .join("\n");
         let file: ConfigFile = toml::from_str(&text).expect("parses");

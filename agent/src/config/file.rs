@@ -113,7 +113,10 @@ const fn burst(events: u32) -> Burst {
 
 impl Default for AddressThreshold {
     fn default() -> Self {
-        Self { syn_rate: rate(100_000), syn_burst: burst(100_000) }
+        Self {
+            syn_rate: rate(100_000),
+            syn_burst: burst(100_000),
+        }
     }
 }
 
@@ -130,7 +133,10 @@ pub struct SourceThreshold {
 
 impl Default for SourceThreshold {
     fn default() -> Self {
-        Self { syn_rate: rate(1_000), syn_burst: burst(2_000) }
+        Self {
+            syn_rate: rate(1_000),
+            syn_burst: burst(2_000),
+        }
     }
 }
 
@@ -166,7 +172,10 @@ pub struct Control {
 
 impl Default for Control {
     fn default() -> Self {
-        Self { socket: PathBuf::from("/run/levee/agent.sock"), group: None }
+        Self {
+            socket: PathBuf::from("/run/levee/agent.sock"),
+            group: None,
+        }
     }
 }
 
@@ -182,7 +191,9 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:9666".to_owned() }
+        Self {
+            listen: "127.0.0.1:9666".to_owned(),
+        }
     }
 }
 
@@ -198,7 +209,9 @@ pub struct State {
 
 impl Default for State {
     fn default() -> Self {
-        Self { directory: PathBuf::from("/var/lib/levee") }
+        Self {
+            directory: PathBuf::from("/var/lib/levee"),
+        }
     }
 }
 
@@ -216,7 +229,10 @@ pub struct Kernel {
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { bpffs: PathBuf::from("/sys/fs/bpf"), xdp_mode: XdpMode::Auto }
+        Self {
+            bpffs: PathBuf::from("/sys/fs/bpf"),
+            xdp_mode: XdpMode::Auto,
+        }
     }
 }
 
@@ -235,7 +251,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { addresses: 1_024, list_entries: 16_384, sources: 65_536 }
+        Self {
+            addresses: 1_024,
+            list_entries: 16_384,
+            sources: 65_536,
+        }
     }
 }
 
@@ -265,7 +285,9 @@ pub struct Poll {
 
 impl Default for Poll {
     fn default() -> Self {
-        Self { interval: Interval::SECOND }
+        Self {
+            interval: Interval::SECOND,
+        }
     }
 }
 
@@ -310,6 +332,9 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { level: LogLevel::Info, format: LogFormat::Text }
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Text,
+        }
     }
 }

@@ -36,7 +36,10 @@ pub fn schema() -> serde_json::Value {
 /// # Errors
 /// Everything that is wrong with the file, in one error.
 pub fn load(path: &Path, host: &HostFacts) -> Result<Config, ConfigError> {
-    let as_error = |problems| ConfigError { file: path.to_owned(), problems };
+    let as_error = |problems| ConfigError {
+        file: path.to_owned(),
+        problems,
+    };
     let text = std::fs::read_to_string(path).map_err(|error| as_error(vec![unreadable(&error)]))?;
     load_text(&text, path, host)
 }
@@ -55,7 +58,10 @@ pub fn load_text(text: &str, path: &Path, host: &HostFacts) -> Result<Config, Co
             return Ok(config);
         }
     }
-    Err(ConfigError { file: path.to_owned(), problems })
+    Err(ConfigError {
+        file: path.to_owned(),
+        problems,
+    })
 }
 
 /// Reads a file without a look at the host: where a command only needs to know where things are.
@@ -63,7 +69,10 @@ pub fn load_text(text: &str, path: &Path, host: &HostFacts) -> Result<Config, Co
 /// # Errors
 /// What is wrong with the file's syntax, keys and types.
 pub fn load_file(path: &Path) -> Result<ConfigFile, ConfigError> {
-    let as_error = |problems| ConfigError { file: path.to_owned(), problems };
+    let as_error = |problems| ConfigError {
+        file: path.to_owned(),
+        problems,
+    };
     let text = std::fs::read_to_string(path).map_err(|error| as_error(vec![unreadable(&error)]))?;
     match parse::parse(&text) {
         (Some(file), problems) if problems.is_empty() => Ok(file),
@@ -83,7 +92,9 @@ fn unreadable(error: &std::io::Error) -> Problem {
 /// A key whose value could not be read is reported once: what follows from its absence is no news.
 fn only_new(known: &[Problem], found: Vec<Problem>) -> Vec<Problem> {
     let covered = |problem: &Problem| {
-        known.iter().any(|known| !known.key.is_empty() && !problem.key.is_empty() && problem.key.starts_with(&known.key))
+        known
+            .iter()
+            .any(|known| !known.key.is_empty() && !problem.key.is_empty() && problem.key.starts_with(&known.key))
     };
     found.into_iter().filter(|problem| !covered(problem)).collect()
 }

@@ -12,7 +12,12 @@ const MAX_PROBLEMS: usize = 100;
 pub(super) fn parse(text: &str) -> (Option<ConfigFile>, Vec<Problem>) {
     let table = match text.parse::<toml::Table>() {
         Ok(table) => table,
-        Err(error) => return (None, vec![Problem::without_value("", format!("is not valid TOML: {error}"))]),
+        Err(error) => {
+            return (
+                None,
+                vec![Problem::without_value("", format!("is not valid TOML: {error}"))],
+            );
+        }
     };
     let mut problems = unknown::find(&table, &super::schema());
     let mut value = toml::Value::Table(table);
@@ -49,7 +54,10 @@ fn lookup<'a>(value: &'a toml::Value, segments: &[Segment]) -> Option<&'a toml::
 
 /// Takes the value that could not be read out of the file; of a list, all of it, so that later indexes stay true.
 fn remove(value: &mut toml::Value, segments: &[Segment]) -> bool {
-    let Some(last_key) = segments.iter().rposition(|segment| matches!(segment, Segment::Map { .. })) else {
+    let Some(last_key) = segments
+        .iter()
+        .rposition(|segment| matches!(segment, Segment::Map { .. }))
+    else {
         return false;
     };
     let mut parent = value;
@@ -62,7 +70,9 @@ fn remove(value: &mut toml::Value, segments: &[Segment]) -> bool {
         let Some(next) = next else { return false };
         parent = next;
     }
-    let Segment::Map { key } = &segments[last_key] else { return false };
+    let Segment::Map { key } = &segments[last_key] else {
+        return false;
+    };
     parent.as_table_mut().is_some_and(|table| table.remove(key).is_some())
 }
 
@@ -83,14 +93,23 @@ mod tests {
         let has = |start: &str, part: &str| found.iter().any(|text| text.starts_with(start) && text.contains(part));
         assert!(has("mode = \"on\": ", "`monitor` or `enforce`"), "{found:#?}");
         assert!(has("block_ttl = \"1 fortnight\": ", "30s, 15m"), "{found:#?}");
-        assert!(has("thresholds.source.syn_rate = \"20kb/s\": ", "\"1.5M/s\""), "{found:#?}");
-        assert!(has("thresholds.source.syn_burst = 0: ", "between 1 and 100M"), "{found:#?}");
+        assert!(
+            has("thresholds.source.syn_rate = \"20kb/s\": ", "\"1.5M/s\""),
+            "{found:#?}"
+        );
+        assert!(
+            has("thresholds.source.syn_burst = 0: ", "between 1 and 100M"),
+            "{found:#?}"
+        );
         assert!(has("limits.addresses = -1: ", "expected u32"), "{found:#?}");
     }
 
     #[test]
     fn a_wrong_value_in_a_list_names_its_place() {
-        assert_eq!(problems("protect = ['auto', 5]"), ["protect[1] = 5: invalid type: integer `5`, expected a string"]);
+        assert_eq!(
+            problems("protect = ['auto', 5]"),
+            ["protect[1] = 5: invalid type: integer `5`, expected a string"]
+        );
         let found = problems("[[address]]\naddress = '192.0.2.1'\nsyn_rate = 'x'\n");
         assert!(found[0].starts_with("address[0].syn_rate = \"x\": "), "{found:?}");
     }
@@ -105,6 +124,9 @@ mod tests {
     #[test]
     fn a_syntax_error_shows_its_line() {
         let found = problems("mode = 'monitor'\nprotect = [\n");
-        assert!(found[0].starts_with("is not valid TOML: ") && found[0].contains("line "), "{found:?}");
+        assert!(
+            found[0].starts_with("is not valid TOML: ") && found[0].contains("line "),
+            "{found:?}"
+        );
     }
 }

@@ -33,7 +33,9 @@ pub fn parse(text: &str) -> Result<IpNet, PrefixError> {
     let text = text.trim();
     let net = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
-        Err(_) => text.parse::<IpNet>().map_err(|_| PrefixError::NotAPrefix(text.to_owned()))?,
+        Err(_) => text
+            .parse::<IpNet>()
+            .map_err(|_| PrefixError::NotAPrefix(text.to_owned()))?,
     };
     let net = unmapped(net)?;
     if net.prefix_len() == 0 {
@@ -56,7 +58,11 @@ pub fn parse_address(text: &str) -> Result<IpAddr, PrefixError> {
 /// A prefix of full length as its one address, everything else as it is: how people want to read it back.
 #[must_use]
 pub fn display(net: IpNet) -> String {
-    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+    if net.prefix_len() == net.max_prefix_len() {
+        net.addr().to_string()
+    } else {
+        net.to_string()
+    }
 }
 
 /// Whether `net` is one address rather than a range.
@@ -110,7 +116,10 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_meant() {
         for (text, part) in [
-            ("10.0.0.1/8", "write 10.0.0.0/8 for the whole prefix, or 10.0.0.1 for the one address"),
+            (
+                "10.0.0.1/8",
+                "write 10.0.0.0/8 for the whole prefix, or 10.0.0.1 for the one address",
+            ),
             ("2001:db8::1/32", "write 2001:db8::/32"),
             ("0.0.0.0/0", "covers every address"),
             ("::/0", "covers every address"),

@@ -16,12 +16,20 @@ pub struct Problem {
 impl Problem {
     /// A problem with the value of a key.
     pub fn new(key: impl Into<String>, value: impl fmt::Display, message: impl Into<String>) -> Self {
-        Self { key: key.into(), value: Some(value.to_string()), message: message.into() }
+        Self {
+            key: key.into(),
+            value: Some(value.to_string()),
+            message: message.into(),
+        }
     }
 
     /// A problem with a key itself, or with something that is missing.
     pub fn without_value(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { key: key.into(), value: None, message: message.into() }
+        Self {
+            key: key.into(),
+            value: None,
+            message: message.into(),
+        }
     }
 }
 
@@ -47,7 +55,12 @@ pub struct ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
-        write!(f, "{}: {count} {}", self.file.display(), if count == 1 { "problem" } else { "problems" })?;
+        write!(
+            f,
+            "{}: {count} {}",
+            self.file.display(),
+            if count == 1 { "problem" } else { "problems" }
+        )?;
         for problem in &self.problems {
             // A message of several lines (a syntax error with its excerpt) stays under its bullet.
             write!(f, "\n  {}", problem.to_string().trim_end().replace('\n', "\n  "))?;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipnet::IpNet;
+use xdp_common::layout::Capacity;
 
 use super::{
     ConfigFile, Problem,
@@ -34,17 +35,6 @@ pub struct ProtectedAddress {
     pub limit: Limit,
     /// This host has the address itself.
     pub local: bool,
-}
-
-/// Sizes of the kernel's tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Capacities {
-    /// Protected addresses.
-    pub addresses: u32,
-    /// Source list entries.
-    pub list_entries: u32,
-    /// Sources with an exact record.
-    pub sources: u32,
 }
 
 /// The options that the agent runs with.
@@ -79,7 +69,7 @@ pub struct Config {
     /// How to attach.
     pub xdp_mode: XdpMode,
     /// Sizes of the kernel's tables.
-    pub capacities: Capacities,
+    pub capacity: Capacity,
     /// Samples per second at most.
     pub samples_per_second: u32,
     /// Time between two readings of the counters.
@@ -92,7 +82,12 @@ pub struct Config {
 
 /// Resolves a file; of what is wrong, a harmless value is kept so that everything else can be looked at as well.
 pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Config, Vec<Problem>) {
-    let mut resolver = Resolver { file, host, problems: Vec::new(), warnings: Vec::new() };
+    let mut resolver = Resolver {
+        file,
+        host,
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
     resolver.check_interfaces();
     resolver.check_paths();
     resolver.check_sizes();
@@ -115,7 +110,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         state_directory: file.state.directory.clone(),
         bpffs: file.kernel.bpffs.clone(),
         xdp_mode: file.kernel.xdp_mode,
-        capacities: Capacities {
+        capacity: Capacity {
             addresses: file.limits.addresses,
             list_entries: file.limits.list_entries,
             sources: file.limits.sources,
@@ -161,7 +156,11 @@ impl Resolver<'_> {
         }
         for (index, name) in names.iter().enumerate() {
             if names[..index].contains(name) {
-                self.problems.push(Problem::new(format!("interfaces[{index}]"), quoted(name), "is there twice; remove one"));
+                self.problems.push(Problem::new(
+                    format!("interfaces[{index}]"),
+                    quoted(name),
+                    "is there twice; remove one",
+                ));
             }
         }
     }
@@ -174,7 +173,11 @@ impl Resolver<'_> {
         ];
         for (key, path) in paths {
             if !path.is_absolute() {
-                self.problems.push(Problem::new(key, quoted(&path.to_string_lossy()), "is not an absolute path; begin it with /"));
+                self.problems.push(Problem::new(
+                    key,
+                    quoted(&path.to_string_lossy()),
+                    "is not an absolute path; begin it with /",
+                ));
             }
         }
         let length = self.file.control.socket.as_os_str().len();
@@ -194,7 +197,11 @@ impl Resolver<'_> {
         ];
         for (key, value, least, most) in sizes {
             if value < least || value > most {
-                self.problems.push(Problem::new(key, value, format!("is out of range; write a number from {least} to {most}")));
+                self.problems.push(Problem::new(
+                    key,
+                    value,
+                    format!("is out of range; write a number from {least} to {most}"),
+                ));
             }
         }
     }
@@ -216,8 +223,10 @@ impl Resolver<'_> {
                 Some(address)
             }
             Err(_) => {
-                let message = "is neither an address with a port, such as \"127.0.0.1:9666\" or \"[::1]:9666\", nor \"off\"";
-                self.problems.push(Problem::new("metrics.listen", quoted(listen), message));
+                let message =
+                    "is neither an address with a port, such as \"127.0.0.1:9666\" or \"[::1]:9666\", nor \"off\"";
+                self.problems
+                    .push(Problem::new("metrics.listen", quoted(listen), message));
                 None
             }
         }
@@ -245,11 +254,16 @@ impl Resolver<'_> {
         }
         let most = self.file.limits.addresses as usize;
         if protected.len() > most {
-            let message =
-                format!("stands for {} addresses, and limits.addresses is {most}: protect fewer, or raise it", protected.len());
+            let message = format!(
+                "stands for {} addresses, and limits.addresses is {most}: protect fewer, or raise it",
+                protected.len()
+            );
             self.problems.push(Problem::without_value("protect", message));
         } else if protected.is_empty() && self.problems.is_empty() {
-            self.problems.push(Problem::without_value("protect", "names no address: there would be nothing to protect"));
+            self.problems.push(Problem::without_value(
+                "protect",
+                "names no address: there would be nothing to protect",
+            ));
         }
         protected
     }
@@ -260,11 +274,17 @@ impl Resolver<'_> {
             let message = "this host has no global address now: name the addresses to protect instead";
             self.problems.push(Problem::new(key, quoted(AUTO), message));
         }
-        protected.extend(own.into_iter().map(|address| (address, self.protected_address(address))));
+        protected.extend(
+            own.into_iter()
+                .map(|address| (address, self.protected_address(address))),
+        );
     }
 
     fn protected_address(&self, address: IpAddr) -> ProtectedAddress {
-        ProtectedAddress { limit: common_limit(self.file), local: self.host.is_local(address) }
+        ProtectedAddress {
+            limit: common_limit(self.file),
+            local: self.host.is_local(address),
+        }
     }
 
     /// Whether a prefix can be expanded: bounded, reachable from outside, and not there already.
@@ -275,14 +295,19 @@ impl Resolver<'_> {
             format!("holds more addresses than limits.addresses ({most}): name the ones in use, or raise it")
         } else if !can_be_protected(net.network()) || !can_be_protected(net.broadcast()) {
             "cannot be the destination of packets from outside (loopback, link-local, multicast or reserved)".to_owned()
-        } else if let Some((index, other)) =
-            earlier.iter().find(|(_, other)| lists::contains(*other, net) || lists::contains(net, *other))
+        } else if let Some((index, other)) = earlier
+            .iter()
+            .find(|(_, other)| lists::contains(*other, net) || lists::contains(net, *other))
         {
-            format!("overlaps protect[{index}] ({}): each address can be there once; remove one", prefix::display(*other))
+            format!(
+                "overlaps protect[{index}] ({}): each address can be there once; remove one",
+                prefix::display(*other)
+            )
         } else {
             return true;
         };
-        self.problems.push(Problem::new(key, quoted(&prefix::display(net)), problem));
+        self.problems
+            .push(Problem::new(key, quoted(&prefix::display(net)), problem));
         false
     }
 
@@ -293,7 +318,8 @@ impl Resolver<'_> {
             let address = match prefix::parse_address(&entry.address) {
                 Ok(address) => address,
                 Err(error) => {
-                    self.problems.push(Problem::new(key, quoted(&entry.address), error.to_string()));
+                    self.problems
+                        .push(Problem::new(key, quoted(&entry.address), error.to_string()));
                     continue;
                 }
             };
@@ -308,7 +334,8 @@ impl Resolver<'_> {
             }
             if entry.syn_rate.is_none() && entry.syn_burst.is_none() {
                 let message = "sets nothing: give it a syn_rate or a syn_burst, or remove the section";
-                self.problems.push(Problem::without_value(format!("address[{index}]"), message));
+                self.problems
+                    .push(Problem::without_value(format!("address[{index}]"), message));
             }
         }
     }
@@ -317,7 +344,10 @@ impl Resolver<'_> {
     fn list(&mut self, protected: &BTreeMap<IpAddr, ProtectedAddress>) -> BTreeMap<IpNet, ListAction> {
         let mut list: BTreeMap<IpNet, ListAction> = BTreeMap::new();
         let mut keys: BTreeMap<IpNet, String> = BTreeMap::new();
-        let written = [(ListAction::Allow, &self.file.allow), (ListAction::Block, &self.file.block)];
+        let written = [
+            (ListAction::Allow, &self.file.allow),
+            (ListAction::Block, &self.file.block),
+        ];
         for (action, texts) in written {
             for (index, text) in texts.iter().enumerate() {
                 let key = format!("{action}[{index}]");
@@ -340,8 +370,12 @@ impl Resolver<'_> {
         self.find_pointless_entries(&list, &keys);
         let most = self.file.limits.list_entries as usize;
         if list.len() > most {
-            let message = format!("`allow` and `block` have {} entries, and this is {most}: raise it", list.len());
-            self.problems.push(Problem::without_value("limits.list_entries", message));
+            let message = format!(
+                "`allow` and `block` have {} entries, and this is {most}: raise it",
+                list.len()
+            );
+            self.problems
+                .push(Problem::without_value("limits.list_entries", message));
         }
         list
     }
@@ -361,7 +395,11 @@ impl Resolver<'_> {
             self.problems.push(Problem::new(key, value.clone(), message));
         }
         if lists::is_too_wide(net) {
-            self.warnings.push(Problem::new(key, value, "is a very large part of the internet; is that meant?"));
+            self.warnings.push(Problem::new(
+                key,
+                value,
+                "is a very large part of the internet; is that meant?",
+            ));
         }
     }
 
@@ -373,14 +411,18 @@ impl Resolver<'_> {
                 && let (Some(key), Some(outer_key)) = (keys.get(net), keys.get(&outer))
             {
                 let message = format!("overlaps {outer_key} ({outer}), which holds it already; remove one");
-                self.problems.push(Problem::new(key.clone(), quoted(&prefix::display(*net)), message));
+                self.problems
+                    .push(Problem::new(key.clone(), quoted(&prefix::display(*net)), message));
             }
         }
     }
 }
 
 fn overridden(common: Limit, entry: &AddressOverride) -> Limit {
-    limit(entry.syn_rate.unwrap_or(common.syn_rate), entry.syn_burst.unwrap_or(common.syn_burst))
+    limit(
+        entry.syn_rate.unwrap_or(common.syn_rate),
+        entry.syn_burst.unwrap_or(common.syn_burst),
+    )
 }
 
 /// Every address of a prefix, the first and the last included: in a pool of service addresses all are in use.

@@ -18,18 +18,25 @@ pub(super) fn find(file: &toml::Table, schema: &Schema) -> Vec<Problem> {
 }
 
 fn walk_table(table: &toml::Table, schema: &Schema, path: &str, all_keys: &[String], problems: &mut Vec<Problem>) {
-    let Some(properties) = schema.get("properties").and_then(Schema::as_object) else { return };
+    let Some(properties) = schema.get("properties").and_then(Schema::as_object) else {
+        return;
+    };
     for (key, value) in table {
         let key_path = join(path, key);
         let Some(property) = properties.get(key) else {
             let known: Vec<&str> = properties.keys().map(String::as_str).collect();
-            problems.push(Problem::without_value(key_path, unknown_message(key, path, &known, all_keys)));
+            problems.push(Problem::without_value(
+                key_path,
+                unknown_message(key, path, &known, all_keys),
+            ));
             continue;
         };
         match value {
             toml::Value::Table(inner) => walk_table(inner, property, &key_path, all_keys, problems),
             toml::Value::Array(items) => {
-                let Some(item_schema) = property.get("items") else { continue };
+                let Some(item_schema) = property.get("items") else {
+                    continue;
+                };
                 for (index, item) in items.iter().enumerate() {
                     if let toml::Value::Table(inner) = item {
                         walk_table(inner, item_schema, &format!("{key_path}[{index}]"), all_keys, problems);
@@ -42,7 +49,11 @@ fn walk_table(table: &toml::Table, schema: &Schema, path: &str, all_keys: &[Stri
 }
 
 fn unknown_message(key: &str, path: &str, known: &[&str], all_keys: &[String]) -> String {
-    let here = if path.is_empty() { "at the top of the file" } else { "in this section" };
+    let here = if path.is_empty() {
+        "at the top of the file"
+    } else {
+        "in this section"
+    };
     let nearest = known
         .iter()
         .map(|candidate| (strsim::jaro_winkler(key, candidate), *candidate))
@@ -51,8 +62,11 @@ fn unknown_message(key: &str, path: &str, known: &[&str], all_keys: &[String]) -
     if let Some((_, candidate)) = nearest {
         return format!("there is no such key; did you mean `{candidate}`?");
     }
-    let elsewhere: Vec<&str> =
-        all_keys.iter().map(String::as_str).filter(|full| full.rsplit('.').next() == Some(key)).collect();
+    let elsewhere: Vec<&str> = all_keys
+        .iter()
+        .map(String::as_str)
+        .filter(|full| full.rsplit('.').next() == Some(key))
+        .collect();
     if !elsewhere.is_empty() {
         return format!("there is no such key {here}; there is `{}`", elsewhere.join("` and `"));
     }
@@ -60,7 +74,9 @@ fn unknown_message(key: &str, path: &str, known: &[&str], all_keys: &[String]) -
 }
 
 fn collect_keys(schema: &Schema, path: &str, keys: &mut Vec<String>) {
-    let Some(properties) = schema.get("properties").and_then(Schema::as_object) else { return };
+    let Some(properties) = schema.get("properties").and_then(Schema::as_object) else {
+        return;
+    };
     for (key, property) in properties {
         let key_path = join(path, key);
         collect_keys(property, &key_path, keys);
@@ -72,7 +88,11 @@ fn collect_keys(schema: &Schema, path: &str, keys: &mut Vec<String>) {
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 #[cfg(test)]
@@ -81,12 +101,18 @@ mod tests {
 
     fn messages(text: &str) -> Vec<String> {
         let table = text.parse::<toml::Table>().expect("test input is TOML");
-        find(&table, &crate::config::schema()).iter().map(Problem::to_string).collect()
+        find(&table, &crate::config::schema())
+            .iter()
+            .map(Problem::to_string)
+            .collect()
     }
 
     #[test]
     fn known_keys_are_silent() {
-        assert_eq!(messages("mode = 'monitor'\n[thresholds.source]\nsyn_rate = 1\n[[address]]\naddress = 'x'"), [""; 0]);
+        assert_eq!(
+            messages("mode = 'monitor'\n[thresholds.source]\nsyn_rate = 1\n[[address]]\naddress = 'x'"),
+            [""; 0]
+        );
     }
 
     #[test]
@@ -106,7 +132,10 @@ mod tests {
 
     #[test]
     fn a_key_in_the_wrong_section_is_sent_to_the_right_one() {
-        assert_eq!(messages("socket = '/x'"), ["socket: there is no such key at the top of the file; there is `control.socket`"]);
+        assert_eq!(
+            messages("socket = '/x'"),
+            ["socket: there is no such key at the top of the file; there is `control.socket`"]
+        );
     }
 
     #[test]

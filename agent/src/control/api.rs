@@ -1,0 +1,366 @@
+//! The control socket's language: requests and answers as JSON. The server, the client and the command line's own
+//! `--json` use the same types, so what a script reads from the one it reads from the other.
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    config::units::{Burst, Rate, Ttl},
+    tables::{Limit, LinkState, ListAction, MapFill, Mode, ProgramStats},
+};
+
+/// How a target is blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum BlockAs {
+    /// Drop what comes from there.
+    Source,
+    /// Blackhole: drop what is new and goes there.
+    Destination,
+}
+
+/// `POST /v1/blocks`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlockRequest {
+    /// Address or prefix.
+    pub target: String,
+    /// How long; `block_ttl` of the configuration when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+    /// Why, for the ledger and for colleagues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Source or destination; decided by what the target is when left out.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub block_as: Option<BlockAs>,
+    /// A blackhole takes established connections and replies too.
+    #[serde(default)]
+    pub all: bool,
+    /// Past the guard rails.
+    #[serde(default)]
+    pub force: bool,
+    /// From where the caller is logged in, so that they are not locked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_peer: Option<IpAddr>,
+}
+
+/// `POST /v1/allows`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllowRequest {
+    /// Address or prefix.
+    pub target: String,
+    /// How long; for good when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Past the guard rails.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// `DELETE /v1/blocks?target=..&as=..` and `DELETE /v1/allows?target=..`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveRequest {
+    /// Address or prefix, as it was given.
+    pub target: String,
+    /// Only the source block, or only the blackhole.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub block_as: Option<BlockAs>,
+}
+
+/// `PUT /v1/thresholds`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThresholdRequest {
+    /// `source`, `address`, or one protected address.
+    pub target: String,
+    /// SYNs per second; unchanged when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_rate: Option<Rate>,
+    /// SYNs at once above that; unchanged when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_burst: Option<Burst>,
+    /// How long; until it is unset when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `DELETE /v1/thresholds?target=..`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetQuery {
+    /// `source`, `address`, or one protected address.
+    pub target: String,
+}
+
+/// `PUT /v1/mode`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModeRequest {
+    /// The mode; back to the configured one when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// How long; until it is set again when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `GET /v1/stats?address=..`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatsQuery {
+    /// Only this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+}
+
+/// `GET /v1/sources?limit=..`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourcesQuery {
+    /// Lines at most; 20 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// Answer to everything that changes something.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// What was done, in one sentence.
+    pub message: String,
+    /// What was done it to: addresses or prefixes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<IpNet>,
+    /// Until when; absent for what does not end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// What changed, one line each (reload).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// What the caller should know besides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// Body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// What is wrong.
+    pub error: String,
+    /// The way out, if there is one to name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Who asked, when, why, until.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginView {
+    /// Who; `configuration` for what the file says, `unknown` where only the kernel was asked.
+    pub actor: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when it holds.
+    pub since: Option<Timestamp>,
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+}
+
+/// One entry of the source list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryView {
+    /// The sources.
+    pub prefix: IpNet,
+    /// What happens to them.
+    pub action: ListAction,
+    /// Who, when, why, until.
+    #[serde(flatten)]
+    pub origin: OriginView,
+}
+
+/// One blackholed address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlackholeView {
+    /// The address.
+    pub address: IpAddr,
+    /// Established connections and replies too.
+    pub all: bool,
+    /// Who, when, why, until.
+    #[serde(flatten)]
+    pub origin: OriginView,
+}
+
+/// `GET /v1/list`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListView {
+    /// Blackholed addresses of ours.
+    pub blackholes: Vec<BlackholeView>,
+    /// Source list.
+    pub sources: Vec<EntryView>,
+}
+
+/// One threshold in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThresholdView {
+    /// `source`, `address`, or one protected address.
+    pub target: String,
+    /// What holds.
+    #[serde(flatten)]
+    pub limit: Limit,
+    /// What the configuration says.
+    pub configured: Limit,
+    /// Set at run time by whom, if it was.
+    pub set_by: Option<OriginView>,
+}
+
+/// `GET /v1/mode`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeView {
+    /// What holds.
+    pub mode: Mode,
+    /// What the configuration says, where it is known.
+    pub configured: Option<Mode>,
+    /// Set at run time by whom, if it was.
+    pub set_by: Option<OriginView>,
+}
+
+/// Packets by verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct RatesView {
+    /// SYNs per second, whatever became of them.
+    pub syn_pps: f64,
+    /// Packets per second that passed their rules.
+    pub pass_pps: f64,
+    /// Packets per second that broke one.
+    pub drop_pps: f64,
+    /// Packets per second that were answered here.
+    pub reply_pps: f64,
+}
+
+/// One address in `GET /v1/stats`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AddressStatsView {
+    /// The address; absent for all traffic to anything that is not protected.
+    pub address: Option<IpAddr>,
+    /// Its threshold.
+    pub limit: Option<Limit>,
+    /// Its rung of the ladder: `limit` or `blackhole`.
+    pub rung: Option<String>,
+    /// Rates over the last poll.
+    pub rates: RatesView,
+    /// Since when SYNs are over a rate; absent when they are not now.
+    pub over_since: Option<Timestamp>,
+    /// Packets by reason since the maps were made; reasons that were never met are left out.
+    pub packets: BTreeMap<String, u64>,
+}
+
+/// `GET /v1/stats`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatsView {
+    /// When the counters were read.
+    pub at: Timestamp,
+    /// The mode: in `monitor` what is counted as dropped did pass.
+    pub mode: Mode,
+    /// Every protected address, then the rest.
+    pub addresses: Vec<AddressStatsView>,
+}
+
+/// One line of `GET /v1/sources`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceView {
+    /// An IPv4 address or an IPv6 /64.
+    pub source: IpNet,
+    /// SYNs per second now.
+    pub syn_pps: f64,
+    /// Of those, per second over its threshold.
+    pub over_pps: f64,
+    /// SYNs within its threshold since it is recorded.
+    pub syns_within: u64,
+    /// SYNs over its threshold since it is recorded.
+    pub syns_over: u64,
+    /// Since when it is recorded.
+    pub since: Timestamp,
+    /// When its last SYN came.
+    pub last: Timestamp,
+    /// The source list entry that decides about it, if any.
+    pub listed: Option<ListAction>,
+}
+
+/// `GET /v1/sources`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourcesView {
+    /// Sources with a record now.
+    pub recorded: usize,
+    /// The threshold of every source; absent where only the kernel was asked.
+    pub limit: Limit,
+    /// The heaviest, heaviest first.
+    pub sources: Vec<SourceView>,
+}
+
+/// The ledger's health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerView {
+    /// The file.
+    pub path: PathBuf,
+    /// False while something is wrong with it.
+    pub healthy: bool,
+    /// What is wrong.
+    pub problem: Option<String>,
+}
+
+/// The daemon in `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonView {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// Since when it runs.
+    pub since: Timestamp,
+    /// Its configuration file.
+    pub config: PathBuf,
+    /// Its ledger.
+    pub ledger: LedgerView,
+}
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// The daemon; absent when it does not run and only the kernel was asked.
+    pub daemon: Option<DaemonView>,
+    /// The mode.
+    pub mode: ModeView,
+    /// Where the program is attached.
+    pub interfaces: Vec<LinkState>,
+    /// Protected addresses.
+    pub protected: usize,
+    /// Of those, blackholed.
+    pub blackholed: Vec<IpAddr>,
+    /// Of those, with SYNs over a rate now.
+    pub over_rate: Vec<IpAddr>,
+    /// Allowed source prefixes.
+    pub allowed: usize,
+    /// Blocked source prefixes.
+    pub blocked: usize,
+    /// Rates to all protected addresses; absent when only the kernel was asked.
+    pub rates: Option<RatesView>,
+    /// How full the kernel's tables are.
+    pub maps: Vec<MapFill>,
+    /// What the programs cost.
+    pub programs: Vec<ProgramStats>,
+    /// What is not as it should be.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,145 @@
+//! What changes between two configurations, in words, and what of it needs a restart.
+
+use std::collections::BTreeSet;
+
+use crate::config::{Config, prefix};
+
+/// The difference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// One line for each change that a reload makes.
+    pub changes: Vec<String>,
+    /// Keys whose change needs a restart.
+    pub needs_restart: Vec<&'static str>,
+}
+
+/// Compares two configurations.
+#[must_use]
+pub fn difference(old: &Config, new: &Config) -> Difference {
+    let mut difference = Difference::default();
+    let mut note = |key: &str, old: String, new: String| {
+        if old != new {
+            difference.changes.push(format!("{key}: {old} -> {new}"));
+        }
+    };
+    note("mode", old.mode.to_string(), new.mode.to_string());
+    note("block_ttl", old.block_ttl.to_string(), new.block_ttl.to_string());
+    note(
+        "thresholds.address",
+        old.address_limit.to_string(),
+        new.address_limit.to_string(),
+    );
+    note(
+        "thresholds.source",
+        old.source_limit.to_string(),
+        new.source_limit.to_string(),
+    );
+    note(
+        "samples.per_second",
+        old.samples_per_second.to_string(),
+        new.samples_per_second.to_string(),
+    );
+    note(
+        "poll.interval",
+        old.poll_interval.to_string(),
+        new.poll_interval.to_string(),
+    );
+    note(
+        "log.level",
+        format!("{:?}", old.log.level).to_lowercase(),
+        format!("{:?}", new.log.level).to_lowercase(),
+    );
+    difference.changes.extend(interfaces(old, new));
+    difference.changes.extend(addresses(old, new));
+    difference.changes.extend(lists(old, new));
+    difference.needs_restart = needs_restart(old, new);
+    difference
+}
+
+fn interfaces(old: &Config, new: &Config) -> Vec<String> {
+    let set = |config: &Config| config.interfaces.iter().cloned().collect::<BTreeSet<_>>();
+    let (old, new) = (set(old), set(new));
+    let removed = old.difference(&new).map(|name| format!("interfaces: - {name}"));
+    removed
+        .chain(new.difference(&old).map(|name| format!("interfaces: + {name}")))
+        .collect()
+}
+
+fn addresses(old: &Config, new: &Config) -> Vec<String> {
+    let mut changes = Vec::new();
+    for address in old
+        .protected
+        .keys()
+        .filter(|address| !new.protected.contains_key(address))
+    {
+        changes.push(format!("protect: - {address}"));
+    }
+    for (address, protected) in &new.protected {
+        match old.protected.get(address) {
+            None => changes.push(format!("protect: + {address}")),
+            Some(before) => {
+                // The common threshold has its own line; here are the addresses that differ from it.
+                let own = |config: &Config, limit| {
+                    if limit == config.address_limit {
+                        None
+                    } else {
+                        Some(limit)
+                    }
+                };
+                let (was, is) = (own(old, before.limit), own(new, protected.limit));
+                if was != is {
+                    let show = |limit: Option<crate::tables::Limit>| {
+                        limit.map_or("thresholds.address".to_owned(), |limit| limit.to_string())
+                    };
+                    changes.push(format!("address {address}: {} -> {}", show(was), show(is)));
+                }
+                if before.local != protected.local {
+                    let whose = if protected.local {
+                        "this host's own now"
+                    } else {
+                        "forwarded now"
+                    };
+                    changes.push(format!("address {address}: {whose}"));
+                }
+            }
+        }
+    }
+    changes
+}
+
+fn lists(old: &Config, new: &Config) -> Vec<String> {
+    let removed = old
+        .list
+        .iter()
+        .filter(|(net, action)| new.list.get(net) != Some(action))
+        .map(|(net, action)| format!("{action}: - {}", prefix::display(*net)));
+    let added = new
+        .list
+        .iter()
+        .filter(|(net, action)| old.list.get(net) != Some(action))
+        .map(|(net, action)| format!("{action}: + {}", prefix::display(*net)));
+    removed.chain(added).collect()
+}
+
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let fixed = [
+        ("control.socket", old.socket == new.socket),
+        ("control.group", old.socket_group == new.socket_group),
+        ("metrics.listen", old.metrics == new.metrics),
+        ("state.directory", old.state_directory == new.state_directory),
+        ("kernel.bpffs", old.bpffs == new.bpffs),
+        ("kernel.xdp_mode", old.xdp_mode == new.xdp_mode),
+        ("limits.addresses", old.capacity.addresses == new.capacity.addresses),
+        (
+            "limits.list_entries",
+            old.capacity.list_entries == new.capacity.list_entries,
+        ),
+        ("limits.sources", old.capacity.sources == new.capacity.sources),
+        ("log.format", old.log.format == new.log.format),
+    ];
+    fixed
+        .into_iter()
+        .filter(|(_, same)| !same)
+        .map(|(key, _)| key)
+        .collect()
+}

@@ -1,0 +1,133 @@
+//! What the kernel's tables hold, or are to hold: read from them, or derived from the configuration and what people
+//! asked for over it. Two of these make a plan.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ipnet::IpNet;
+
+use crate::{
+    config::Config,
+    overrides::{Overrides, ThresholdTarget},
+    tables::{self, AddressState, Blackhole, KernelSettings, KernelTables, Limit, ListEntry},
+};
+
+/// The kernel's tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KernelState {
+    /// What holds for all addresses.
+    pub settings: KernelSettings,
+    /// Protected addresses.
+    pub addresses: BTreeMap<IpAddr, AddressState>,
+    /// Source list.
+    pub entries: BTreeMap<IpNet, ListEntry>,
+}
+
+impl KernelState {
+    /// Reads what the tables hold.
+    ///
+    /// # Errors
+    /// If the kernel refuses a read.
+    pub fn read(tables: &dyn KernelTables) -> tables::Result<Self> {
+        Ok(Self {
+            settings: tables.settings()?,
+            addresses: tables
+                .addresses()?
+                .into_iter()
+                .map(|state| (state.address, state))
+                .collect(),
+            entries: tables
+                .entries()?
+                .into_iter()
+                .map(|entry| (entry.prefix, entry))
+                .collect(),
+        })
+    }
+
+    /// What the tables are to hold: the configuration, with what was asked for at run time over it.
+    #[must_use]
+    pub fn wanted(config: &Config, overrides: &Overrides) -> Self {
+        let settings = KernelSettings {
+            mode: overrides.mode.as_ref().map_or(config.mode, |set| set.mode),
+            source_limit: source_limit(config, overrides),
+            samples_per_second: config.samples_per_second,
+        };
+        let addresses = config
+            .protected
+            .iter()
+            .map(|(address, protected)| {
+                let blackhole = overrides.blackholes.get(address).map(|hole| Blackhole {
+                    until: hole.origin.until.map(|until| until.mono),
+                    all: hole.all,
+                });
+                let limit = address_limit(config, overrides, *address);
+                (
+                    *address,
+                    AddressState {
+                        address: *address,
+                        limit,
+                        blackhole,
+                        local: protected.local,
+                    },
+                )
+            })
+            .collect();
+        let configured = config.list.iter().map(|(prefix, action)| {
+            (
+                *prefix,
+                ListEntry {
+                    prefix: *prefix,
+                    action: *action,
+                    until: None,
+                },
+            )
+        });
+        let asked = overrides.list.iter().map(|(prefix, entry)| {
+            let until = entry.origin.until.map(|until| until.mono);
+            (
+                *prefix,
+                ListEntry {
+                    prefix: *prefix,
+                    action: entry.action,
+                    until,
+                },
+            )
+        });
+        Self {
+            settings,
+            addresses,
+            entries: configured.chain(asked).collect(),
+        }
+    }
+}
+
+/// The threshold of every source.
+#[must_use]
+pub fn source_limit(config: &Config, overrides: &Overrides) -> Limit {
+    let set = overrides.thresholds.get(&ThresholdTarget::Source);
+    set.map_or(config.source_limit, |set| set.over(config.source_limit))
+}
+
+/// The threshold of an address without one of its own.
+#[must_use]
+pub fn common_limit(config: &Config, overrides: &Overrides) -> Limit {
+    let set = overrides.thresholds.get(&ThresholdTarget::EveryAddress);
+    set.map_or(config.address_limit, |set| set.over(config.address_limit))
+}
+
+/// The threshold of one address: its own run-time one, else its own configured one, else the common one.
+#[must_use]
+pub fn address_limit(config: &Config, overrides: &Overrides, address: IpAddr) -> Limit {
+    let configured = config
+        .protected
+        .get(&address)
+        .map_or(config.address_limit, |protected| protected.limit);
+    let base = if configured == config.address_limit {
+        common_limit(config, overrides)
+    } else {
+        configured
+    };
+    overrides
+        .thresholds
+        .get(&ThresholdTarget::Address(address))
+        .map_or(base, |set| set.over(base))
+}

@@ -1,0 +1,79 @@
+//! What the engine does by itself, once per poll: take out what has ended, read the counters, make a snapshot.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::{clock::Now, ledger::JournalEntry, overrides::Change};
+
+/// Walking tables for their fill is dear: once in so many polls.
+const FILLS_EVERY: u64 = 15;
+/// Sampled headers that are kept.
+const KEEP_SAMPLES: usize = 256;
+
+impl Engine {
+    /// One poll.
+    pub fn tick(&mut self, now: Now) {
+        self.expire(now);
+        self.poll_problem = self.read(now).err().map(|error| {
+            tracing::error!("cannot read the kernel's tables: {error}");
+            format!("the counters are old: {error}")
+        });
+        self.polls += 1;
+        self.publish(now);
+    }
+
+    fn read(&mut self, now: Now) -> crate::tables::Result<()> {
+        // A second poll at the same instant (the first one, right after the start) has no rates to tell.
+        let reading = self.tables.counters()?;
+        if now.mono > self.meter.at.mono {
+            self.meter = Arc::new(self.meter.next(reading, now));
+        }
+        self.programs = Arc::new(self.tables.programs()?);
+        self.links = Arc::new(self.tables.links()?);
+        if self.polls.is_multiple_of(FILLS_EVERY) {
+            self.fills = Arc::new(self.tables.fills()?);
+        }
+        let fresh = self.tables.drain_samples(KEEP_SAMPLES);
+        if !fresh.is_empty() {
+            let kept = self.samples.len().saturating_sub((self.samples.len() + fresh.len()).saturating_sub(KEEP_SAMPLES));
+            let old = self.samples.iter().skip(self.samples.len() - kept).cloned();
+            self.samples = Arc::new(old.chain(fresh).collect());
+        }
+        Ok(())
+    }
+
+    /// Takes out what has ended. The kernel has stopped honouring it by itself; this makes room and tells the ledger.
+    fn expire(&mut self, now: Now) {
+        let expired = self.overrides.expired(now);
+        if expired.is_empty() {
+            return;
+        }
+        match self.change(&expired) {
+            Ok(()) => {
+                for change in &expired {
+                    let entry = JournalEntry {
+                        at: now.wall,
+                        actor: "timer".to_owned(),
+                        command: "expire".to_owned(),
+                        reason: None,
+                        succeeded: true,
+                        result: describe(change),
+                    };
+                    // Not recorded is not lost: the ledger knows the end of each entry.
+                    let _ = self.record(std::slice::from_ref(change), &entry);
+                }
+            }
+            Err(error) => tracing::error!("cannot take out what has ended (the kernel ignores it already): {error}"),
+        }
+    }
+}
+
+fn describe(change: &Change) -> String {
+    match change {
+        Change::RemoveEntry(prefix) => format!("The source list entry {prefix} has ended."),
+        Change::RemoveBlackhole(address) => format!("The blackhole of {address} has ended."),
+        Change::RemoveThreshold(target) => format!("The run-time threshold of {target} has ended."),
+        Change::SetMode(_) => "The run-time mode has ended.".to_owned(),
+        Change::PutEntry(..) | Change::PutBlackhole(..) | Change::PutThreshold(..) => String::new(),
+    }
+}

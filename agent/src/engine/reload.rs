@@ -1,0 +1,99 @@
+//! Going over to a new configuration: as a whole, or not at all.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Engine, commands::Outcome};
+use crate::{
+    config::Config,
+    control::api::Done,
+    decide::{Refusal, reload::difference},
+    tables::XdpMode,
+};
+
+impl Engine {
+    /// Attaches what is new, moves the tables, lets go of what is gone; on a failure, back the same way.
+    pub(super) fn reload(&mut self, config: Config) -> Outcome {
+        let difference = difference(&self.config, &config);
+        if !difference.needs_restart.is_empty() {
+            return Err(Refusal::conflict(
+                format!("nothing was changed: {} cannot change while the agent runs", difference.needs_restart.join(", ")),
+                "restart the agent to apply the whole file; protection stays on meanwhile",
+            ));
+        }
+        let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).chain(self.held_back(&config)).collect();
+        if difference.changes.is_empty() {
+            self.config = Arc::new(config);
+            let message = "Reloaded: nothing in the configuration has changed.".to_owned();
+            return Ok((Vec::new(), Done { message, warnings, ..Done::default() }));
+        }
+        self.move_to_config(&config)?;
+        (self.set_log_level)(config.log.level);
+        self.config = Arc::new(config);
+        self.remember_installed();
+        let count = difference.changes.len();
+        let message = format!("Reloaded: {count} {}.", if count == 1 { "change" } else { "changes" });
+        Ok((Vec::new(), Done { message, changes: difference.changes, warnings, ..Done::default() }))
+    }
+
+    fn move_to_config(&mut self, config: &Config) -> Result<(), Refusal> {
+        let names = |config: &Config| config.interfaces.iter().cloned().collect::<BTreeSet<String>>();
+        let (old, new) = (names(&self.config), names(config));
+        let added: Vec<String> = new.difference(&old).cloned().collect();
+        let removed: Vec<String> = old.difference(&new).cloned().collect();
+        self.attach_each(&added, config.xdp_mode)?;
+        if let Err(error) = self.move_to(config, (*self.overrides).clone()) {
+            self.detach_quietly(&added);
+            return Err(error);
+        }
+        for (done, interface) in removed.iter().enumerate() {
+            if let Err(error) = self.tables.detach(interface) {
+                let way_back = self.attach_each(&removed[..done], config.xdp_mode);
+                let former = Arc::clone(&self.config);
+                let way_back = way_back.and_then(|()| self.move_to(&former, (*self.overrides).clone()));
+                self.detach_quietly(&added);
+                return Err(way_back.err().unwrap_or_else(|| error.into()));
+            }
+        }
+        if let Ok(links) = self.tables.links() {
+            self.links = Arc::new(links);
+        }
+        Ok(())
+    }
+
+    /// Attaches to all of them or to none.
+    fn attach_each(&mut self, interfaces: &[String], mode: XdpMode) -> Result<(), Refusal> {
+        for (done, interface) in interfaces.iter().enumerate() {
+            if let Err(error) = self.tables.attach(interface, mode) {
+                self.detach_quietly(&interfaces[..done]);
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn detach_quietly(&mut self, interfaces: &[String]) {
+        for interface in interfaces {
+            if let Err(error) = self.tables.detach(interface) {
+                tracing::error!(interface, "cannot detach on the way back: {error}");
+            }
+        }
+    }
+
+    /// What the file says and does not take effect, because somebody set it otherwise at run time.
+    fn held_back(&self, config: &Config) -> Vec<String> {
+        let mut held_back = Vec::new();
+        if let Some(set) = self.overrides.mode.as_ref().filter(|set| set.mode != config.mode) {
+            held_back.push(format!(
+                "the mode stays {}, set by {}; `agent mode set configured` goes back to the file's {}",
+                set.mode, set.origin.actor, config.mode
+            ));
+        }
+        for (target, set) in &self.overrides.thresholds {
+            held_back.push(format!(
+                "the threshold of {target} stays as set by {}; `agent threshold unset {target}` goes back to the file's",
+                set.origin.actor
+            ));
+        }
+        held_back
+    }
+}

@@ -1,0 +1,151 @@
+//! How the engine begins: what the ledger knows, what the kernel holds, and what the configuration wants become one.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Engine, SetLogLevel, read_list};
+use crate::{
+    apply::apply,
+    clock::Now,
+    config::Config,
+    decide::{
+        KernelState, Refusal,
+        adopt::{Found, adopt},
+    },
+    detect::Meter,
+    ledger::{JournalEntry, Ledger},
+    overrides::{ADOPTED, Change},
+    snapshot::{LedgerHealth, Snapshot},
+    tables::{KernelTables, LinkState},
+};
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The kernel's tables.
+    pub tables: Box<dyn KernelTables>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The configuration.
+    pub config: Config,
+    /// What was not as it should be on the way here; shown in `status` as long as the daemon runs.
+    pub warnings: Vec<String>,
+    /// Changes how much is logged.
+    pub set_log_level: SetLogLevel,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Fills the tables (taking over what is in force), then attaches: no packet meets a program without its settings.
+    ///
+    /// # Errors
+    /// If the kernel refuses a write or an attachment.
+    pub fn start(parts: Parts, now: Now) -> Result<Self, Refusal> {
+        let Parts { mut tables, mut ledger, config, mut warnings, set_log_level } = parts;
+        let (mut overrides, unclear) = ledger.overrides(now).unwrap_or_else(|error| {
+            warnings.push(error.to_string());
+            Default::default()
+        });
+        warnings.extend(unclear);
+        let found = KernelState::read(&*tables)?;
+        let installed = ledger.installed().unwrap_or_default();
+        let identity = format!("{}/{}", crate::clock::boot_id(), tables.generation());
+        let adopted = adopt(&Found {
+            kernel: &found,
+            ledger: &overrides,
+            config_list: &config.list,
+            former_list: &read_list(&installed.config_list),
+            same_tables: installed.tables == identity,
+            now,
+        });
+        for (change, _) in &adopted {
+            overrides.apply(change);
+        }
+        let wanted = KernelState::wanted(&config, &overrides);
+        let writes = apply(&mut *tables, &found, &wanted)?;
+        tracing::info!(writes, entries = wanted.entries.len(), addresses = wanted.addresses.len(), "the kernel's tables are filled");
+        record_adopted(&mut ledger, &adopted, now);
+        let links = attach_all(&mut *tables, &config)?;
+        let meter = Arc::new(Meter::first(tables.counters()?, now));
+        warnings.extend(config.warnings.iter().map(ToString::to_string));
+        let (config, overrides, kernel) = (Arc::new(config), Arc::new(overrides), Arc::new(wanted));
+        let snapshot = Snapshot {
+            now,
+            started: now.wall,
+            config: Arc::clone(&config),
+            overrides: Arc::clone(&overrides),
+            kernel: Arc::clone(&kernel),
+            meter: Arc::clone(&meter),
+            links: Arc::default(),
+            fills: Arc::default(),
+            programs: Arc::default(),
+            samples: Arc::default(),
+            ledger: LedgerHealth { path: ledger.path().to_owned(), problem: None },
+            warnings: Vec::new(),
+        };
+        let mut engine = Self {
+            tables,
+            ledger,
+            config,
+            overrides,
+            kernel,
+            meter,
+            links: Arc::new(links),
+            fills: Arc::default(),
+            programs: Arc::default(),
+            samples: Arc::default(),
+            polls: 0,
+            poll_problem: None,
+            lasting_warnings: warnings,
+            started: now.wall,
+            snapshots: watch::Sender::new(Arc::new(snapshot)),
+            set_log_level,
+            detached: false,
+        };
+        engine.remember_installed();
+        engine.tick(now);
+        Ok(engine)
+    }
+}
+
+fn record_adopted(ledger: &mut Ledger, adopted: &[(Change, String)], now: Now) {
+    for (change, sentence) in adopted {
+        tracing::warn!(actor = ADOPTED, "{sentence}");
+        let entry = JournalEntry {
+            at: now.wall,
+            actor: ADOPTED.to_owned(),
+            command: "start".to_owned(),
+            reason: None,
+            succeeded: true,
+            result: sentence.clone(),
+        };
+        if let Err(error) = ledger.record(std::slice::from_ref(change), &entry) {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// Attaches to every configured interface and lets go of every other one.
+fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<Vec<LinkState>, Refusal> {
+    let mut links = Vec::new();
+    for interface in &config.interfaces {
+        let link = tables.attach(interface, config.xdp_mode)?;
+        match &link.warning {
+            None => tracing::info!(interface, mode = %link.mode, "attached"),
+            Some(warning) => tracing::warn!(interface, mode = %link.mode, "attached: {warning}"),
+        }
+        links.push(link);
+    }
+    let strangers: Vec<LinkState> =
+        tables.links()?.into_iter().filter(|link| !config.interfaces.contains(&link.interface)).collect();
+    for link in strangers {
+        tables.detach(&link.interface)?;
+        tracing::warn!(interface = link.interface, "detached: the configuration does not name it any more");
+    }
+    Ok(links)
+}
