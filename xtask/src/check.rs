@@ -1,6 +1,6 @@
 //! `cargo xtask check`: everything that can be said about the code without running it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use xtask::bpf::Task;
 
 use crate::{
@@ -9,31 +9,53 @@ use crate::{
     setup, tidy,
 };
 
-/// Formatting, clippy for the host and for BPF, tidy rules.
+/// Tidy rules, formatting, Cargo.lock, clippy for BPF and for the host, dependencies.
 ///
-/// Warnings are errors. Licences and sources of dependencies are checked too where cargo-deny is installed; `cargo xtask
-/// deny` installs it.
+/// Does all of them even if one fails, and names those that failed. Warnings are errors. Dependencies are checked where
+/// cargo-deny is installed; `cargo xtask deny` installs it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
+/// A check and its name.
+type Check = (&'static str, fn() -> Result<()>);
+
+const CHECKS: &[Check] = &[
+    ("tidy", || tidy::main(&tidy::Args {})),
+    ("rustfmt", || run(cargo().args(["fmt", "--all", "--check"]))),
+    ("Cargo.lock", || {
+        run(cargo().args(["update", "--workspace", "--locked", "--quiet"]))
+    }),
+    ("clippy for BPF", || build::programs(&setup::ensure()?, Task::Clippy)),
+    ("clippy for the host", clippy),
+    ("dependencies", dependencies),
+];
+
 pub(crate) fn main(_: &Args) -> Result<()> {
-    announce("tidy");
-    tidy::main(&tidy::Args {})?;
-    announce("rustfmt");
-    run(cargo().args(["fmt", "--all", "--check"]))?;
-    announce("Cargo.lock");
-    run(cargo().args(["update", "--workspace", "--locked", "--quiet"]))?;
-    let toolchain = setup::ensure()?;
-    build::programs(&toolchain, Task::Clippy)?;
-    build::programs(&toolchain, Task::Build)?;
-    announce("clippy for the host");
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
-    if deny::is_installed() {
-        announce("dependencies");
-        deny::main(&deny::Args::default())?;
-    } else {
-        announce("dependencies: not checked, for want of cargo-deny; `cargo xtask deny` installs it");
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS {
+        announce(name);
+        if let Err(error) = check() {
+            eprintln!("error: {name}: {error:#}");
+            failed.push(*name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
     }
     announce("all checks passed");
+    Ok(())
+}
+
+/// The build scripts of agent and lab need the BPF programs, so these come first, where one can see them.
+fn clippy() -> Result<()> {
+    build::programs(&setup::ensure()?, Task::Build)?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+}
+
+fn dependencies() -> Result<()> {
+    if deny::is_installed() {
+        return deny::main(&deny::Args::default());
+    }
+    announce("not checked, for want of cargo-deny: `cargo xtask deny` installs it");
     Ok(())
 }
