@@ -29,11 +29,21 @@ pub struct JournalEntry {
 pub(super) fn append(connection: &Connection, entry: &JournalEntry) -> rusqlite::Result<()> {
     connection.execute(
         "INSERT INTO commands (at_ms, actor, command, reason, succeeded, result) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![entry.at.as_millisecond(), entry.actor, entry.command, entry.reason, entry.succeeded, entry.result],
+        params![
+            entry.at.as_millisecond(),
+            entry.actor,
+            entry.command,
+            entry.reason,
+            entry.succeeded,
+            entry.result
+        ],
     )?;
     let oldest_ms = entry.at.as_millisecond() - KEEP_DAYS * 24 * 3600 * 1000;
     connection.execute("DELETE FROM commands WHERE at_ms < ?1", [oldest_ms])?;
-    connection.execute("DELETE FROM commands WHERE id <= (SELECT MAX(id) FROM commands) - ?1", [KEEP_ROWS])?;
+    connection.execute(
+        "DELETE FROM commands WHERE id <= (SELECT MAX(id) FROM commands) - ?1",
+        [KEEP_ROWS],
+    )?;
     Ok(())
 }
 

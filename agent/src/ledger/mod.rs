@@ -117,7 +117,11 @@ impl Ledger {
     }
 
     fn noted<T>(&mut self, what: &'static str, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
-        let result = result.map_err(|source| LedgerError { path: self.path.clone(), what, source });
+        let result = result.map_err(|source| LedgerError {
+            path: self.path.clone(),
+            what,
+            source,
+        });
         self.last_error = result.as_ref().err().map(ToString::to_string);
         result
     }

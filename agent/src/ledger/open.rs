@@ -41,7 +41,10 @@ pub(super) fn open(directory: &Path, now: Timestamp) -> (Ledger, Vec<String>) {
     let path = directory.join("ledger.db");
     let mut warnings = Vec::new();
     if let Err(error) = make_directory(directory) {
-        warnings.push(format!("the state directory {} cannot be made: {error}", directory.display()));
+        warnings.push(format!(
+            "the state directory {} cannot be made: {error}",
+            directory.display()
+        ));
         return (in_memory(path, &mut warnings), warnings);
     }
     let why = match open_file(&path) {
@@ -50,10 +53,16 @@ pub(super) fn open(directory: &Path, now: Timestamp) -> (Ledger, Vec<String>) {
             warnings.push(format!("the ledger {} cannot be used: {error}", path.display()));
             return (in_memory(path, &mut warnings), warnings);
         }
-        Err(Refused::Unreadable(error)) => Aside { suffix: "unreadable".to_owned(), why: format!("cannot be read ({error})") },
+        Err(Refused::Unreadable(error)) => Aside {
+            suffix: "unreadable".to_owned(),
+            why: format!("cannot be read ({error})"),
+        },
         Err(Refused::Newer(version)) => Aside {
             suffix: format!("version-{version}"),
-            why: format!("was written by a newer agent (version {version}, this one knows {})", schema::VERSION),
+            why: format!(
+                "was written by a newer agent (version {version}, this one knows {})",
+                schema::VERSION
+            ),
         },
     };
     match keep_aside(&path, &why.suffix, now) {
@@ -90,14 +99,24 @@ fn make_directory(directory: &Path) -> std::io::Result<()> {
 }
 
 fn on_disk(connection: Connection, path: PathBuf) -> Ledger {
-    Ledger { connection, path, in_memory: false, last_error: None }
+    Ledger {
+        connection,
+        path,
+        in_memory: false,
+        last_error: None,
+    }
 }
 
 fn in_memory(path: PathBuf, warnings: &mut Vec<String>) -> Ledger {
     warnings.push("the agent runs without a ledger: what is changed now is lost with the next restart".to_owned());
     let mut connection = Connection::open_in_memory().expect("SQLite opens a database in memory");
     schema::migrate(&mut connection).expect("the schema fits an empty database");
-    Ledger { connection, path, in_memory: true, last_error: None }
+    Ledger {
+        connection,
+        path,
+        in_memory: true,
+        last_error: None,
+    }
 }
 
 fn open_file(path: &Path) -> Result<Connection, Refused> {
@@ -126,7 +145,13 @@ fn keep_aside(path: &Path, suffix: &str, now: Timestamp) -> std::io::Result<Path
     let stamp = now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let with = |ending: &str| PathBuf::from(format!("{}.{ending}", path.display()));
     let kept = (0..)
-        .map(|n| with(&if n == 0 { format!("{suffix}-{stamp}") } else { format!("{suffix}-{stamp}-{n}") }))
+        .map(|n| {
+            with(&if n == 0 {
+                format!("{suffix}-{stamp}")
+            } else {
+                format!("{suffix}-{stamp}-{n}")
+            })
+        })
         .find(|candidate| !candidate.exists())
         .unwrap_or_else(|| with(suffix));
     fs::rename(path, &kept)?;

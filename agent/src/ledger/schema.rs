@@ -56,7 +56,9 @@ pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// The version of a file; 0 for an empty one.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).map(|v| usize::try_from(v).unwrap_or(0))
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
+        .map(|v| usize::try_from(v).unwrap_or(0))
 }
 
 /// Brings a file of this version or an earlier one up to date, version by version, each in one transaction.

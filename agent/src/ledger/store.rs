@@ -26,24 +26,38 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
             &entry.origin,
             &[&prefix.to_string(), &entry.action.to_string()],
         ),
-        Change::RemoveEntry(prefix) => remove(connection, "DELETE FROM list_entries WHERE prefix = ?1", &prefix.to_string()),
+        Change::RemoveEntry(prefix) => remove(
+            connection,
+            "DELETE FROM list_entries WHERE prefix = ?1",
+            &prefix.to_string(),
+        ),
         Change::PutBlackhole(address, hole) => put(
             connection,
             "INSERT OR REPLACE INTO blackholes (actor, reason, since_ms, until_ms, address, everything) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             &hole.origin,
             &[&address.to_string(), &hole.all],
         ),
-        Change::RemoveBlackhole(address) => {
-            remove(connection, "DELETE FROM blackholes WHERE address = ?1", &address.to_string())
-        }
+        Change::RemoveBlackhole(address) => remove(
+            connection,
+            "DELETE FROM blackholes WHERE address = ?1",
+            &address.to_string(),
+        ),
         Change::PutThreshold(target, set) => put(
             connection,
             "INSERT OR REPLACE INTO thresholds (actor, reason, since_ms, until_ms, target, syn_rate_pps, syn_burst) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             &set.origin,
-            &[&target.to_string(), &set.syn_rate.map(Rate::per_second), &set.syn_burst.map(Burst::events)],
+            &[
+                &target.to_string(),
+                &set.syn_rate.map(Rate::per_second),
+                &set.syn_burst.map(Burst::events),
+            ],
         ),
-        Change::RemoveThreshold(target) => remove(connection, "DELETE FROM thresholds WHERE target = ?1", &target.to_string()),
+        Change::RemoveThreshold(target) => remove(
+            connection,
+            "DELETE FROM thresholds WHERE target = ?1",
+            &target.to_string(),
+        ),
         Change::SetMode(Some(mode)) => put(
             connection,
             "INSERT OR REPLACE INTO mode (actor, reason, since_ms, until_ms, only_row, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -74,20 +88,41 @@ fn remove(connection: &Connection, statement: &str, key: &str) -> rusqlite::Resu
 /// Everything that still holds, with the time it has left, and sentences about rows that nobody understands.
 pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overrides, Vec<String>)> {
     forget_long_expired(connection, now)?;
-    let mut loader = Loader { connection, now, overrides: Overrides::default(), unclear: Vec::new() };
+    let mut loader = Loader {
+        connection,
+        now,
+        overrides: Overrides::default(),
+        unclear: Vec::new(),
+    };
     loader.rows("list_entries", "prefix, action", |row, origin| {
         let action = text(row, 5)?;
-        let entry = ListOverride { action: list_action(&action)?, origin };
+        let entry = ListOverride {
+            action: list_action(&action)?,
+            origin,
+        };
         Some(Change::PutEntry(parsed::<IpNet>(row)?, entry))
     })?;
     loader.rows("blackholes", "address, everything", |row, origin| {
-        Some(Change::PutBlackhole(parsed(row)?, BlackholeOverride { all: row.get(5).ok()?, origin }))
+        Some(Change::PutBlackhole(
+            parsed(row)?,
+            BlackholeOverride {
+                all: row.get(5).ok()?,
+                origin,
+            },
+        ))
     })?;
     loader.rows("thresholds", "target, syn_rate_pps, syn_burst", |row, origin| {
         let number = |index| row.get::<_, Option<u32>>(index).ok();
         let syn_rate = number(5)?.map(|rate| Rate::new(rate).ok_or(())).transpose().ok()?;
         let syn_burst = number(6)?.map(|burst| Burst::new(burst).ok_or(())).transpose().ok()?;
-        Some(Change::PutThreshold(parsed(row)?, ThresholdOverride { syn_rate, syn_burst, origin }))
+        Some(Change::PutThreshold(
+            parsed(row)?,
+            ThresholdOverride {
+                syn_rate,
+                syn_burst,
+                origin,
+            },
+        ))
     })?;
     loader.rows("mode", "only_row, mode", |row, origin| {
         let mode = <Mode as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()?;
@@ -144,7 +179,12 @@ impl Loader<'_> {
             None => None,
             Some(until_ms) => Some(self.now.until_wall(time(until_ms)?)?),
         };
-        Some(Origin { actor: text(row, 0)?, reason: row.get(1).ok()?, since: time(row.get(2).ok()?)?, until })
+        Some(Origin {
+            actor: text(row, 0)?,
+            reason: row.get(1).ok()?,
+            since: time(row.get(2).ok()?)?,
+            until,
+        })
     }
 }
 
@@ -172,7 +212,10 @@ pub(super) fn installed(connection: &Connection) -> rusqlite::Result<Installed> 
             .optional()
             .map(Option::unwrap_or_default)
     };
-    Ok(Installed { tables: read("tables")?, config_list: read("config_list")? })
+    Ok(Installed {
+        tables: read("tables")?,
+        config_list: read("config_list")?,
+    })
 }
 
 /// Replaces that.

@@ -1,0 +1,260 @@
+//! The control socket's server: it reads snapshots, and hands what changes something to the engine.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request, State, rejection},
+    http::request::Parts,
+    routing::{get, post},
+};
+use serde::de::DeserializeOwned;
+use tokio::{
+    net::UnixListener,
+    sync::{mpsc, oneshot, watch},
+};
+
+use super::{
+    api::{
+        AllowRequest, BlockRequest, Done, ListView, ModeRequest, ModeView, RemoveRequest, SourcesQuery, SourcesView,
+        StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+    },
+    error::Failure,
+    peer::Peer,
+    view,
+};
+use crate::{
+    command::{Command, Message, Order},
+    config,
+    decide::Refusal,
+    host::HostFacts,
+    snapshot::Snapshot,
+    tables::SourceUsage,
+};
+
+/// Lines of `sources` unless asked for more.
+const DEFAULT_SOURCES: usize = 20;
+/// Time between the two walks that give the sources' rates.
+const SOURCES_SPAN: Duration = Duration::from_millis(300);
+
+/// What a handler has.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    /// To the engine.
+    pub engine: mpsc::Sender<Message>,
+    /// From the engine.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+type Answer<T> = Result<Json<T>, Failure>;
+
+/// Serves until the task is dropped.
+///
+/// # Errors
+/// If the socket fails as a whole.
+pub async fn serve(listener: UnixListener, handle: Handle) -> std::io::Result<()> {
+    axum::serve(listener, router(handle).into_make_service_with_connect_info::<Peer>()).await
+}
+
+fn router(handle: Handle) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/stats", get(stats))
+        .route("/v1/sources", get(sources))
+        .route("/v1/list", get(list))
+        .route("/v1/blocks", post(block).delete(unblock))
+        .route("/v1/allows", post(allow).delete(unallow))
+        .route("/v1/thresholds", get(thresholds).put(set_threshold).delete(unset_threshold))
+        .route("/v1/thresholds/{target}", get(threshold))
+        .route("/v1/mode", get(mode).put(set_mode))
+        .route("/v1/reload", post(reload))
+        .route("/v1/detach", post(detach))
+        .fallback(no_such_path)
+        .with_state(handle)
+}
+
+impl Handle {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshots.borrow())
+    }
+
+    /// Hands a command to the engine and waits for its answer.
+    ///
+    /// # Errors
+    /// The engine's refusal, or that it is gone.
+    pub async fn order(&self, command: Command, actor: String) -> Result<Done, Refusal> {
+        let host = HostFacts::read().await.map_err(|error| Refusal::failed(format!("{error:#}")))?;
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Order(Box::new(Order { command, actor, host, answer }))).await?;
+        answered.await.map_err(|_| stopping())?
+    }
+
+    /// Reads the configuration file anew and goes over to it.
+    ///
+    /// # Errors
+    /// What is wrong with the file, or the engine's refusal; then nothing has changed.
+    pub async fn reload(&self, actor: String) -> Result<Done, Refusal> {
+        let path = self.snapshot().config.path.clone();
+        let host = HostFacts::read().await.map_err(|error| Refusal::failed(format!("{error:#}")))?;
+        let config = config::load(&path, &host).map_err(|error| {
+            tracing::warn!(actor, "not reloaded: {error}");
+            Refusal::invalid(error.to_string(), "nothing was changed: the agent runs on with the configuration it had")
+        })?;
+        self.order(Command::Reload(Box::new(config)), actor).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceUsage>, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.send(Message::Sources(answer)).await?;
+        answered.await.map_err(|_| stopping())?
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Refusal> {
+        self.engine.send(message).await.map_err(|_| stopping())
+    }
+}
+
+fn stopping() -> Refusal {
+    Refusal::failed("the agent is stopping")
+}
+
+async fn status(State(handle): State<Handle>) -> Json<StatusView> {
+    Json(view::status(&handle.snapshot()))
+}
+
+async fn stats(State(handle): State<Handle>, Asked(query): Asked<StatsQuery>) -> Answer<StatsView> {
+    Ok(Json(view::stats(&handle.snapshot(), query.address)?))
+}
+
+async fn sources(State(handle): State<Handle>, Asked(query): Asked<SourcesQuery>) -> Answer<SourcesView> {
+    let before = tokio::time::Instant::now();
+    let earlier = handle.sources().await?;
+    tokio::time::sleep(SOURCES_SPAN).await;
+    let later = handle.sources().await?;
+    let seconds = before.elapsed().as_secs_f64();
+    let at_most = query.limit.unwrap_or(DEFAULT_SOURCES);
+    Ok(Json(view::sources(&earlier, &later, seconds, &handle.snapshot(), at_most)))
+}
+
+async fn list(State(handle): State<Handle>) -> Json<ListView> {
+    Json(view::list(&handle.snapshot()))
+}
+
+async fn thresholds(State(handle): State<Handle>) -> Json<Vec<ThresholdView>> {
+    Json(view::thresholds(&handle.snapshot()))
+}
+
+async fn threshold(
+    State(handle): State<Handle>,
+    axum::extract::Path(target): axum::extract::Path<String>,
+) -> Answer<ThresholdView> {
+    Ok(Json(view::threshold(&handle.snapshot(), &target)?))
+}
+
+async fn mode(State(handle): State<Handle>) -> Json<ModeView> {
+    Json(view::mode(&handle.snapshot()))
+}
+
+async fn block(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Body(request): Body<BlockRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::Block(request), actor).await?))
+}
+
+async fn unblock(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Asked(request): Asked<RemoveRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::Unblock(request), actor).await?))
+}
+
+async fn allow(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Body(request): Body<AllowRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::Allow(request), actor).await?))
+}
+
+async fn unallow(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Asked(request): Asked<RemoveRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::Unallow(request), actor).await?))
+}
+
+async fn set_threshold(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Body(request): Body<ThresholdRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::SetThreshold(request), actor).await?))
+}
+
+async fn unset_threshold(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Asked(query): Asked<TargetQuery>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::UnsetThreshold(query), actor).await?))
+}
+
+async fn set_mode(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Body(request): Body<ModeRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::SetMode(request), actor).await?))
+}
+
+async fn reload(State(handle): State<Handle>, ConnectInfo(Peer(actor)): ConnectInfo<Peer>) -> Answer<Done> {
+    Ok(Json(handle.reload(actor).await?))
+}
+
+async fn detach(State(handle): State<Handle>, ConnectInfo(Peer(actor)): ConnectInfo<Peer>) -> Answer<Done> {
+    Ok(Json(handle.order(Command::Detach, actor).await?))
+}
+
+async fn no_such_path(uri: axum::http::Uri) -> Failure {
+    Failure(Refusal::not_found(
+        format!("there is no {}", uri.path()),
+        Some("there are /v1/status, stats, sources, list, blocks, allows, thresholds, mode, reload and detach".to_owned()),
+    ))
+}
+
+/// A JSON body; what is wrong with it is told in our own form.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|error: rejection::BytesRejection| Refusal::invalid(error.body_text(), "send one JSON object"))?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| Failure(Refusal::invalid(format!("the request is not understood: {error}"), "send one JSON object")))
+    }
+}
+
+/// The query of the URL, likewise.
+struct Asked<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(error) => Err(Failure(Refusal::invalid(
+                format!("the request is not understood: {}", error.body_text()),
+                "see `agent help` for what each request takes",
+            ))),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Answers from a snapshot, and, while the daemon is dead, from the kernel's tables alone.
+
+use std::net::IpAddr;
+
+use super::api::{
+    AddressStatsView, BlackholeView, DaemonView, EntryView, LedgerView, ListView, ModeView, OriginView, RatesView,
+    SourceView, SourcesView, StatsView, StatusView, ThresholdView,
+};
+use crate::{
+    clock::Now,
+    decide::{
+        KernelState, Refusal,
+        state::{address_limit, common_limit, source_limit},
+    },
+    detect::{AddressMeter, Meter, by_action, syns},
+    lists,
+    overrides::{Origin, Overrides, ThresholdTarget},
+    snapshot::Snapshot,
+    tables::{AddressState, Counts, KernelTables, Limit, ListAction, MonotonicNs, SourceUsage},
+};
+
+/// Actor of what the configuration file says.
+const CONFIGURATION: &str = "configuration";
+/// Actor of what only the kernel was asked about.
+const UNKNOWN: &str = "unknown";
+
+fn origin(origin: &Origin) -> OriginView {
+    OriginView {
+        actor: origin.actor.clone(),
+        reason: origin.reason.clone(),
+        since: Some(origin.since),
+        until: origin.until.map(|until| until.wall),
+    }
+}
+
+fn nobody(actor: &str, until: Option<MonotonicNs>, now: Now) -> OriginView {
+    OriginView { actor: actor.to_owned(), reason: None, since: None, until: until.map(|mono| now.wall_of(mono)) }
+}
+
+/// Entries and blackholes in force, with who asked for them.
+#[must_use]
+pub fn list(snapshot: &Snapshot) -> ListView {
+    list_of(&snapshot.kernel, &snapshot.overrides, CONFIGURATION, snapshot.now)
+}
+
+/// The same while the daemon is dead: who asked is not known.
+#[must_use]
+pub fn list_of_kernel(kernel: &KernelState, now: Now) -> ListView {
+    list_of(kernel, &Overrides::default(), UNKNOWN, now)
+}
+
+fn holds(until: Option<MonotonicNs>, now: Now) -> bool {
+    until.is_none_or(|until| until > now.mono)
+}
+
+fn list_of(kernel: &KernelState, overrides: &Overrides, otherwise: &str, now: Now) -> ListView {
+    let sources = kernel.entries.values().filter(|entry| holds(entry.until, now)).map(|entry| {
+        let asked = overrides.list.get(&entry.prefix).filter(|asked| asked.action == entry.action);
+        EntryView {
+            prefix: entry.prefix,
+            action: entry.action,
+            origin: asked.map_or_else(|| nobody(otherwise, entry.until, now), |asked| origin(&asked.origin)),
+        }
+    });
+    let blackholes = kernel.addresses.values().filter_map(|state| {
+        let hole = state.blackhole.filter(|hole| holds(hole.until, now))?;
+        let asked = overrides.blackholes.get(&state.address);
+        Some(BlackholeView {
+            address: state.address,
+            all: hole.all,
+            origin: asked.map_or_else(|| nobody(otherwise, hole.until, now), |asked| origin(&asked.origin)),
+        })
+    });
+    ListView { blackholes: blackholes.collect(), sources: sources.collect() }
+}
+
+/// Every threshold that somebody could want to know: the two common ones, and each address that differs.
+#[must_use]
+pub fn thresholds(snapshot: &Snapshot) -> Vec<ThresholdView> {
+    let (config, overrides) = (&snapshot.config, &snapshot.overrides);
+    let view = |target: ThresholdTarget, limit: Limit, configured: Limit| ThresholdView {
+        target: target.to_string(),
+        limit,
+        configured,
+        set_by: overrides.thresholds.get(&target).map(|set| origin(&set.origin)),
+    };
+    let common = common_limit(config, overrides);
+    let mut views = vec![
+        view(ThresholdTarget::Source, source_limit(config, overrides), config.source_limit),
+        view(ThresholdTarget::EveryAddress, common, config.address_limit),
+    ];
+    for (address, protected) in &config.protected {
+        let limit = address_limit(config, overrides, *address);
+        let target = ThresholdTarget::Address(*address);
+        if limit != common || overrides.thresholds.contains_key(&target) {
+            views.push(view(target, limit, protected.limit));
+        }
+    }
+    views
+}
+
+/// The threshold of one target, also where it is the common one.
+///
+/// # Errors
+/// If the target has no threshold.
+pub fn threshold(snapshot: &Snapshot, target: &str) -> Result<ThresholdView, Refusal> {
+    let target: ThresholdTarget = target.parse().map_err(|error: crate::overrides::NoSuchTarget| {
+        Refusal::invalid(error.to_string(), "`agent threshold get` shows all of them")
+    })?;
+    let listed = thresholds(snapshot).into_iter().find(|view| view.target == target.to_string());
+    let protected = match target {
+        ThresholdTarget::Address(address) => snapshot.config.protected.get(&address).map(|found| (address, found)),
+        ThresholdTarget::Source | ThresholdTarget::EveryAddress => None,
+    };
+    let common = protected.map(|(address, protected)| ThresholdView {
+        target: target.to_string(),
+        limit: address_limit(&snapshot.config, &snapshot.overrides, address),
+        configured: protected.limit,
+        set_by: None,
+    });
+    listed.or(common).ok_or_else(|| not_protected(&target.to_string()))
+}
+
+fn not_protected(address: &str) -> Refusal {
+    let hint = "`agent stats` shows the protected ones; add it to `protect` in the configuration to protect it";
+    Refusal::not_found(format!("{address} is not a protected address"), Some(hint.to_owned()))
+}
+
+/// The mode and why it is what it is.
+#[must_use]
+pub fn mode(snapshot: &Snapshot) -> ModeView {
+    ModeView {
+        mode: snapshot.kernel.settings.mode,
+        configured: Some(snapshot.config.mode),
+        set_by: snapshot.overrides.mode.as_ref().map(|set| origin(&set.origin)),
+    }
+}
+
+fn rates(delta: &Counts, meter: &Meter) -> RatesView {
+    let [pass, drop, reply] = by_action(delta);
+    RatesView {
+        syn_pps: meter.per_second(syns(delta)),
+        pass_pps: meter.per_second(pass),
+        drop_pps: meter.per_second(drop),
+        reply_pps: meter.per_second(reply),
+    }
+}
+
+/// The rung of the ladder that an address stands on.
+#[must_use]
+pub fn rung(state: &AddressState, now: Now) -> &'static str {
+    if state.blackhole.is_some_and(|hole| holds(hole.until, now)) { "blackhole" } else { "limit" }
+}
+
+/// Counters and rates of every address or of one.
+///
+/// # Errors
+/// If that one is not protected.
+pub fn stats(snapshot: &Snapshot, only: Option<IpAddr>) -> Result<StatsView, Refusal> {
+    let meter = &snapshot.meter;
+    let wanted = |found: &&AddressMeter| only.is_none_or(|only| found.address == Some(only.to_canonical()));
+    let addresses: Vec<AddressStatsView> =
+        meter.addresses.iter().filter(wanted).map(|found| address_stats(found, snapshot)).collect();
+    match only {
+        Some(address) if addresses.is_empty() => Err(not_protected(&address.to_string())),
+        _ => Ok(StatsView { at: meter.at.wall, mode: snapshot.kernel.settings.mode, addresses: in_order(addresses) }),
+    }
+}
+
+/// Protected addresses in order, the rest last.
+fn in_order(mut addresses: Vec<AddressStatsView>) -> Vec<AddressStatsView> {
+    addresses.sort_by_key(|view| (view.address.is_none(), view.address));
+    addresses
+}
+
+fn address_stats(found: &AddressMeter, snapshot: &Snapshot) -> AddressStatsView {
+    let state = found.address.and_then(|address| snapshot.kernel.addresses.get(&address));
+    AddressStatsView {
+        address: found.address,
+        limit: state.map(|state| state.limit),
+        rung: state.map(|state| rung(state, snapshot.now).to_owned()),
+        rates: rates(&found.delta, &snapshot.meter),
+        over_since: found.current_excess(snapshot.now).map(|excess| snapshot.now.wall_of(excess.since)),
+        packets: found.counts.nonzero().map(|(reason, packets)| (reason.name().to_owned(), packets)).collect(),
+    }
+}
+
+/// The heaviest sources between two walks through the table.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a rate for people: 53 bits are plenty")]
+pub fn sources(
+    earlier: &[SourceUsage],
+    later: &[SourceUsage],
+    seconds: f64,
+    snapshot: &Snapshot,
+    at_most: usize,
+) -> SourcesView {
+    let before: std::collections::HashMap<_, _> = earlier.iter().map(|usage| (usage.source, usage)).collect();
+    let list = snapshot.kernel.entries.values().map(|entry| (entry.prefix, entry.action)).collect();
+    let mut views: Vec<SourceView> = later
+        .iter()
+        .map(|usage| {
+            let then = before.get(&usage.source).filter(|then| then.since == usage.since);
+            let since_then = |now: u64, then: Option<u64>| now.saturating_sub(then.unwrap_or(0)) as f64 / seconds;
+            let over_pps = since_then(usage.syns_over, then.map(|then| then.syns_over));
+            let within_pps = since_then(usage.syns_within, then.map(|then| then.syns_within));
+            SourceView {
+                source: usage.source,
+                syn_pps: over_pps + within_pps,
+                over_pps,
+                syns_within: usage.syns_within,
+                syns_over: usage.syns_over,
+                since: snapshot.now.wall_of(usage.since),
+                last: snapshot.now.wall_of(usage.last),
+                listed: lists::deciding(&list, usage.source).map(|(_, action)| *action),
+            }
+        })
+        .collect();
+    // Equal rates (mostly none at all) go by what was seen in total, so that the order does not change by itself.
+    views.sort_by(|a, b| {
+        let total = |view: &SourceView| view.syns_within + view.syns_over;
+        b.syn_pps.total_cmp(&a.syn_pps).then_with(|| total(b).cmp(&total(a))).then_with(|| a.source.cmp(&b.source))
+    });
+    views.truncate(at_most);
+    SourcesView { recorded: later.len(), limit: snapshot.kernel.settings.source_limit, sources: views }
+}
+
+/// Everything at a glance.
+#[must_use]
+pub fn status(snapshot: &Snapshot) -> StatusView {
+    let problem = snapshot.ledger.problem.clone();
+    let daemon = DaemonView {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        since: snapshot.started,
+        config: snapshot.config.path.clone(),
+        ledger: LedgerView { path: snapshot.ledger.path.clone(), healthy: problem.is_none(), problem },
+    };
+    let over_rate = snapshot.meter.addresses.iter().filter(|found| found.current_excess(snapshot.now).is_some());
+    StatusView {
+        daemon: Some(daemon),
+        mode: mode(snapshot),
+        interfaces: snapshot.links.to_vec(),
+        over_rate: over_rate.filter_map(|found| found.address).collect(),
+        rates: Some(rates(&snapshot.meter.protected_delta(), &snapshot.meter)),
+        maps: snapshot.fills.to_vec(),
+        programs: snapshot.programs.to_vec(),
+        warnings: snapshot.warnings.clone(),
+        ..kernel_status(&snapshot.kernel, snapshot.now)
+    }
+}
+
+/// What the tables alone tell, while the daemon is dead.
+///
+/// # Errors
+/// If the kernel refuses a read.
+pub fn status_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<StatusView, Refusal> {
+    let kernel = KernelState::read(tables)?;
+    let meter = Meter::first(tables.counters()?, now);
+    let over_rate = meter.addresses.iter().filter(|found| found.current_excess(now).is_some());
+    Ok(StatusView {
+        interfaces: tables.links()?,
+        over_rate: over_rate.filter_map(|found| found.address).collect(),
+        maps: tables.fills()?,
+        programs: tables.programs()?,
+        ..kernel_status(&kernel, now)
+    })
+}
+
+fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
+    let count = |action: ListAction| {
+        kernel.entries.values().filter(|entry| entry.action == action && holds(entry.until, now)).count()
+    };
+    let blackholed = kernel.addresses.values().filter(|state| rung(state, now) == "blackhole");
+    StatusView {
+        daemon: None,
+        mode: ModeView { mode: kernel.settings.mode, configured: None, set_by: None },
+        interfaces: Vec::new(),
+        protected: kernel.addresses.len(),
+        blackholed: blackholed.map(|state| state.address).collect(),
+        over_rate: Vec::new(),
+        allowed: count(ListAction::Allow),
+        blocked: count(ListAction::Block),
+        rates: None,
+        maps: Vec::new(),
+        programs: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
