@@ -31,8 +31,11 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     }
     let toolchain = setup::ensure()?;
     build::programs(&toolchain, Task::Build)?;
-    announce("the programs that tests start");
-    run(cargo().args(["build", "--package", "agent", "--package", "tests", "--bins"]))?;
+    if names_packages(&args.arguments) {
+        // Tests of one package start programs of others; for the whole workspace cargo builds these anyway.
+        announce("the programs that tests start");
+        run(cargo().args(["build", "--package", "agent", "--package", "tests", "--bins"]))?;
+    }
     announce("tests");
     run(cargo().args(cargo_arguments(args)))?;
     announce("all tests passed");
