@@ -47,21 +47,25 @@ pub struct Running {
 impl Running {
     /// Starts a command. The thread that calls this must live as long as the child, which gets a SIGTERM when it ends.
     pub fn start(lab: &Lab, mut command: Command, manner: Manner) -> Result<Self> {
-        let _gate = signal::gate();
         let line = describe(&command);
         // Its own process group: Ctrl-C in a terminal reaches the lab alone, which then ends its children in order.
         command.process_group(0);
         // SAFETY: `apply` makes three system calls and allocates nothing, as is required between fork and exec.
         unsafe { command.pre_exec(move || apply(manner)) };
-        let child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
         let records = lab.path("pids");
-        record(&records, child.id())?;
-        Ok(Self {
+        let gate = signal::gate();
+        let child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
+        let recorded = record(&records, child.id());
+        drop(gate);
+        // From here on dropping it ends the child.
+        let running = Self {
             child,
             line,
             records,
             left: false,
-        })
+        };
+        recorded?;
+        Ok(running)
     }
 
     /// The child's process id.
@@ -73,6 +77,12 @@ impl Running {
     /// The child itself, for its pipes.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
+    }
+
+    /// The command line as a person would type it.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        &self.line
     }
 
     /// How the child ended, if it has.
@@ -139,6 +149,7 @@ impl Drop for Running {
         if self.left {
             return;
         }
+        let _gate = signal::gate();
         if let Err(error) = self.stop() {
             eprintln!("lab: {error:#}");
         }

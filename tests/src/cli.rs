@@ -1,5 +1,6 @@
 //! The command line of `lab`, one file per verb.
 
+mod demo;
 mod down;
 mod flood;
 mod load;
@@ -18,6 +19,8 @@ pub(crate) struct Lab {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Show what a flood does to customers, and what the agent does about it
+    Demo(demo::Arguments),
     /// Flood from this namespace, which must be a lab's
     Flood(flood::Arguments),
     /// Be customers of the load balancer, from this namespace
@@ -31,6 +34,7 @@ enum Verb {
 impl Lab {
     pub(crate) fn run(self) -> Result<()> {
         match self.verb {
+            Verb::Demo(arguments) => demo::run(&arguments),
             Verb::Flood(arguments) => flood::run(&arguments),
             Verb::Load(arguments) => load::run(&arguments),
             Verb::Up(arguments) => up::run(&arguments),

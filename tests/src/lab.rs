@@ -55,8 +55,9 @@ impl Lab {
         } else {
             format!("{pid}-{number}")
         };
-        let _gate = signal::gate();
+        // Made before the gate is passed, so that it is dropped after: dropping passes the gate again.
         let lab = Self { name, kept: false };
+        let _gate = signal::gate();
         let bpf = lab.bpf_directory();
         fs::create_dir_all(&bpf).with_context(|| format!("cannot make the lab's directory {}", bpf.display()))?;
         own().push(lab.name.clone());
@@ -103,6 +104,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if !self.kept {
+            let _gate = signal::gate();
             take_down(&self.name);
             own().retain(|name| *name != self.name);
         }

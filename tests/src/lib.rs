@@ -3,16 +3,24 @@
 //! Everything happens inside namespaces that the running process made, and everything it made goes when it goes: see
 //! [`lab`] for who cleans up what.
 
+pub mod actor;
 pub mod addresses;
+pub mod binary;
 pub mod child;
 pub mod command;
 pub mod cores;
+pub mod demo;
+pub mod expect;
 pub mod flood;
+pub mod host_tables;
 pub mod interface;
 pub mod lab;
+pub mod levee;
 pub mod load;
 pub mod netns;
 pub mod object;
+pub mod packet;
+pub mod prog_run;
 pub mod require;
 pub mod server;
 pub mod signal;

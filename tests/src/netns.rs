@@ -59,9 +59,11 @@ pub struct Netns {
 impl Netns {
     /// Makes the namespace, with its loopback interface up.
     pub fn create(lab: &Lab, role: Role) -> Result<Self> {
-        let _gate = signal::gate();
         let name = lab.namespace(role);
-        output(Command::new("ip").args(["netns", "add", &name]))?;
+        {
+            let _gate = signal::gate();
+            output(Command::new("ip").args(["netns", "add", &name]))?;
+        }
         let namespace = Self { name, kept: false };
         namespace.ip("link set lo up")?;
         Ok(namespace)
@@ -125,6 +127,7 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
+        let _gate = signal::gate();
         if self.kept || !path(&self.name).exists() {
             return;
         }

@@ -1,7 +1,8 @@
 //! SIGINT and SIGTERM: every lab of this process is taken down, then the process ends.
 //!
-//! Whoever makes something that outlives the process (a namespace, a mount, a child) holds the [`gate`] while making it, so
-//! that nothing appears behind the back of the take-down.
+//! Whoever makes something that outlives the process (a namespace, a mount, a child), or takes it away, holds the [`gate`]
+//! meanwhile. Once a signal has arrived, the gate stays shut: nothing appears behind the back of the take-down, nobody does
+//! its work a second time, and whoever waits at the gate ends with the process. Nobody may pass the gate twice at a time.
 
 use std::{
     process,

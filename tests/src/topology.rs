@@ -32,6 +32,9 @@ pub const BALANCER_INTERFACE: &str = "lb0";
 /// The wire's interface to the load balancer.
 pub const WIRE_INTERFACE: &str = "to-lb";
 
+/// The attacker's interfaces that carry nothing: the generator's programs are attached there, see `flood::generator`.
+pub(crate) const ARMS: [&str; 2] = ["arm-v4", "arm-v6"];
+
 const ATTACKER_INTERFACE: &str = "attacker0";
 
 /// A lab that is wired and ready for traffic. Dropping it takes it down.
@@ -57,6 +60,7 @@ impl Topology {
         join_balancer(&wire, &balancer)?;
         join(&wire, "to-client", &client, "client0", CLIENT_LINK)?;
         join(&wire, "to-attacker", &attacker, ATTACKER_INTERFACE, ATTACKER_LINK)?;
+        add_arms(&attacker)?;
         client.ip(&client_addresses("client0"))?;
         let mut routes = String::new();
         writeln!(routes, "route add {CLIENT_PREFIX_V4} via {}", CLIENT_LINK.peer_v4)?;
@@ -80,6 +84,7 @@ impl Topology {
         let balancer = Netns::create(&lab, Role::Balancer)?;
         let wire = Netns::create(&lab, Role::Wire)?;
         join_balancer(&wire, &balancer)?;
+        add_arms(&wire)?;
         wire.ip(&client_addresses("lo"))?;
         wire::attach_direct(&lab, &wire, WIRE_INTERFACE)?;
         let cores = cores::settle(&balancer, &wire)?;
@@ -203,6 +208,10 @@ fn join(wire: &Netns, wire_interface: &str, peer: &Netns, interface: &str, link:
     wire.ip(&end(wire_interface, link, true, &address(2))?)?;
     peer.ip(&end(interface, link, false, &address(1))?)?;
     peer.ip(&gateway(link)?)
+}
+
+fn add_arms(attacker: &Netns) -> Result<()> {
+    attacker.ip(&format!("link add {} type veth peer name {}\n", ARMS[0], ARMS[1]))
 }
 
 /// One end of a link: addresses, and the other end as a permanent neighbour, because a lost ARP answer under flood would

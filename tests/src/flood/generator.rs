@@ -10,12 +10,12 @@ use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf, Pod, TestRun as _, TestRunAttrs, TestRunOptions,
     maps::{Array, MapData, PerCpuArray},
-    programs::Xdp,
+    programs::{Xdp, xdp::XdpMode},
 };
 use lab_ebpf::plan::{PLAN_V4, PLAN_V6, Plan, Progress};
 
 use super::{Flood, LONGEST, Report, guard, template};
-use crate::{flood::template::Family, interface, object};
+use crate::{flood::template::Family, interface, object, topology::ARMS};
 
 /// Frames per bulk of the kernel's test run, as one NAPI poll.
 const BULK: u32 = 64;
@@ -25,6 +25,9 @@ const CALLS_PER_S: u32 = 4_000;
 
 /// Frames per system call without a rate limit.
 const UNLIMITED_CALL: u32 = 4_096;
+
+/// Entry points, by family.
+const PROGRAMS: [&str; 2] = ["flood_v4", "flood_v6"];
 
 /// A generator that falls behind by more than this forgets the rest: a flood that catches up is another flood.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -50,10 +53,8 @@ pub fn run(flood: &Flood, stop: &AtomicBool) -> Result<Report> {
     ensure!(v4.is_some() || v6.is_some(), "the flood has no sources");
     let mut object = Ebpf::load(object::FLOOD).context("cannot load the generator's BPF object")?;
     set_plans(&mut object, [v4.as_ref(), v6.as_ref()])?;
-    for name in ["flood_v4", "flood_v6"] {
-        program(&mut object, name)?
-            .load()
-            .with_context(|| format!("cannot load the generator's program {name}"))?;
+    for (name, interface) in PROGRAMS.into_iter().zip(ARMS) {
+        arm(&mut object, name, interface)?;
     }
     thread_timers_are_exact()?;
     let mut mix = Mix {
@@ -84,6 +85,21 @@ fn program<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
         .program_mut(name)
         .with_context(|| format!("the generator's object has no program {name}"))?;
     Ok(program.try_into()?)
+}
+
+/// Loads a program and attaches it to an interface that is down and stays down.
+///
+/// A program that is attached somewhere is in the kernel's XDP dispatcher. For one that is not, every test run puts it there
+/// and takes it out again, and waits for two RCU grace periods: 20 ms per call, which is no way to pace a flood.
+fn arm(object: &mut Ebpf, name: &str, interface: &str) -> Result<()> {
+    let program = program(object, name)?;
+    program
+        .load()
+        .with_context(|| format!("cannot load the generator's program {name}"))?;
+    program
+        .attach(interface, XdpMode::Driver)
+        .with_context(|| format!("cannot hold the generator's program {name} ready at {interface}"))?;
+    Ok(())
 }
 
 /// Sleeps of this thread end when they should, not 50 µs later.
@@ -140,14 +156,13 @@ impl Mix {
         let Some(family) = &self.families[turn] else {
             bail!("a flood without sources")
         };
-        let name = ["flood_v4", "flood_v6"][turn];
         let options = TestRunOptions {
             data_in: Some(&family.plan.template[..family.frame_len]),
             repeat: frames,
             attrs: TestRunAttrs::new().xdp_live_frames(frames.min(BULK)),
             ..TestRunOptions::default()
         };
-        program(object, name)?
+        program(object, PROGRAMS[turn])?
             .test_run(options)
             .context("the kernel refused to run the generator")?;
         Ok(())

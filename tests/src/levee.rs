@@ -1,0 +1,261 @@
+//! The agent in the load balancer's namespace: its configuration, its start, its commands, and the kernel's own count of
+//! what it drops.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use aya::{
+    Pod,
+    maps::{Map, MapData, PerCpuArray},
+};
+use xdp_common::{CpuState, map_name};
+
+use crate::{
+    addresses::vips,
+    binary,
+    child::{Manner, Running},
+    command::output,
+    lab::Lab,
+    topology::{BALANCER_INTERFACE, Topology},
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What differs from one lab's agent to another's.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `enforce` or `monitor`.
+    pub mode: &'static str,
+    /// SYNs per second of one source.
+    pub source_syn_rate: u32,
+    /// SYNs at once of one source.
+    pub source_syn_burst: u32,
+    /// SYNs per second of one protected address.
+    pub address_syn_rate: u32,
+    /// SYNs at once of one protected address.
+    pub address_syn_burst: u32,
+    /// More lines of configuration, at the end of the file: whole sections.
+    pub more: String,
+}
+
+impl Default for Settings {
+    /// For a load of 2,000 connections per second from 282 addresses, 7 of each: far below what is allowed.
+    fn default() -> Self {
+        Self {
+            mode: "enforce",
+            source_syn_rate: 25,
+            source_syn_burst: 50,
+            address_syn_rate: 20_000,
+            address_syn_burst: 20_000,
+            more: String::new(),
+        }
+    }
+}
+
+/// An agent that runs. Dropping it ends the process; what it put into the kernel stays.
+#[derive(Debug)]
+pub struct Agent {
+    running: Running,
+    home: Home,
+}
+
+/// Where a lab's agent keeps its things.
+#[derive(Clone, Debug)]
+pub struct Home {
+    namespace: String,
+    directory: PathBuf,
+}
+
+impl Home {
+    /// In the lab's directory.
+    #[must_use]
+    pub fn of(topology: &Topology) -> Self {
+        Self {
+            namespace: topology.balancer().name().to_owned(),
+            directory: topology.lab().path("agent"),
+        }
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("agent.toml")
+    }
+
+    /// The control socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("agent.sock")
+    }
+
+    /// The agent's log.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("agent.log")
+    }
+
+    /// A command of the agent's command line, in the load balancer's namespace.
+    ///
+    /// Both options are given, so that commands find the pinned maps when no agent answers at the socket.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace]).arg(binary::agent()?);
+        command
+            .arg("--config")
+            .arg(self.config())
+            .arg("--socket")
+            .arg(self.socket())
+            .args(arguments);
+        Ok(command)
+    }
+
+    /// Runs a command of the agent and returns its standard output.
+    pub fn ask(&self, arguments: &[&str]) -> Result<String> {
+        output(&mut self.command(arguments)?)
+    }
+
+    /// Writes the configuration.
+    pub fn configure(&self, lab: &Lab, settings: &Settings) -> Result<()> {
+        fs::create_dir_all(&self.directory).with_context(|| format!("cannot make {}", self.directory.display()))?;
+        let file = self.config();
+        let text = configuration(self, &lab.bpf_directory(), settings)?;
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
+}
+
+impl Agent {
+    /// Writes the configuration, starts `agent run`, and waits until it answers.
+    pub fn start(topology: &Topology, settings: &Settings, outlives_parent: bool) -> Result<Self> {
+        let home = Home::of(topology);
+        home.configure(topology.lab(), settings)?;
+        Self::start_as_configured(topology, outlives_parent)
+    }
+
+    /// Starts `agent run` with the configuration that is there, and waits until it answers.
+    pub fn start_as_configured(topology: &Topology, outlives_parent: bool) -> Result<Self> {
+        let home = Home::of(topology);
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(home.log())
+            .with_context(|| format!("cannot open {}", home.log().display()))?;
+        let mut command = home.command(&["run"])?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let manner = Manner {
+            outlives_parent,
+            ..Manner::default()
+        };
+        let running = Running::start(topology.lab(), command, manner)?;
+        let mut agent = Self { running, home };
+        agent.wait_until_ready()?;
+        Ok(agent)
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = self.running.ended()? {
+                bail!("`agent run` ended at once ({status}): {}", self.log_end());
+            }
+            if self.home.socket().exists() && self.home.ask(&["--json", "status"]).is_ok() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        bail!(
+            "`agent run` does not answer after {} s: {}",
+            PATIENCE.as_secs(),
+            self.log_end()
+        )
+    }
+
+    fn log_end(&self) -> String {
+        let text = fs::read_to_string(self.home.log()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(10)..].join("\n")
+    }
+
+    /// Where it keeps its things.
+    #[must_use]
+    pub const fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The process.
+    pub const fn process(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// Lets go of the process: it runs on, and `lab down` ends it.
+    pub fn leave(self) {
+        self.running.leave();
+    }
+}
+
+fn configuration(home: &Home, bpffs: &Path, settings: &Settings) -> Result<String> {
+    let protect: Vec<String> = vips().iter().map(|vip| format!("\"{vip}\"")).collect();
+    let mut text = String::new();
+    writeln!(text, "mode = \"{}\"", settings.mode)?;
+    writeln!(text, "interfaces = [\"{BALANCER_INTERFACE}\"]")?;
+    writeln!(text, "protect = [{}]", protect.join(", "))?;
+    for (kind, rate, burst) in [
+        ("source", settings.source_syn_rate, settings.source_syn_burst),
+        ("address", settings.address_syn_rate, settings.address_syn_burst),
+    ] {
+        writeln!(text, "\n[thresholds.{kind}]\nsyn_rate = {rate}\nsyn_burst = {burst}")?;
+    }
+    writeln!(text, "\n[control]\nsocket = \"{}\"", home.socket().display())?;
+    writeln!(
+        text,
+        "\n[state]\ndirectory = \"{}\"",
+        home.directory.join("state").display()
+    )?;
+    writeln!(text, "\n[kernel]\nbpffs = \"{}\"", bpffs.display())?;
+    write!(text, "\n{}", settings.more)?;
+    Ok(text)
+}
+
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct PodCpuState(CpuState);
+// SAFETY: eight words, no padding.
+unsafe impl Pod for PodCpuState {}
+
+/// The kernel's own count of dropped packets, which goes on when the agent is dead.
+pub struct Drops {
+    map: PerCpuArray<MapData, PodCpuState>,
+}
+
+impl std::fmt::Debug for Drops {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Drops").finish_non_exhaustive()
+    }
+}
+
+impl Drops {
+    /// Opens the pinned map of a lab whose agent has started.
+    pub fn open(lab: &Lab) -> Result<Self> {
+        let version = format!("levee/v{}", map_name::PIN_VERSION);
+        let pin = lab.bpf_directory().join(version).join(map_name::CPU);
+        let data = MapData::from_pin(&pin).with_context(|| format!("cannot open the pinned map {}", pin.display()))?;
+        Ok(Self {
+            map: PerCpuArray::try_from(Map::PerCpuArray(data))?,
+        })
+    }
+
+    /// Packets dropped since the program was first loaded.
+    pub fn total(&self) -> Result<u64> {
+        let values = self
+            .map
+            .get(&0, 0)
+            .context("cannot read the count of dropped packets")?;
+        Ok(values.iter().map(|PodCpuState(state)| state.dropped).sum())
+    }
+}
