@@ -1,5 +1,7 @@
 //! `cargo xtask demo`: a real SYN flood, with and without the agent.
 
+use std::ffi::OsString;
+
 use anyhow::Result;
 use clap::ValueEnum;
 
@@ -20,6 +22,9 @@ pub(crate) struct Args {
     /// Who floods
     #[arg(long, value_enum, default_value_t)]
     flood: Flood,
+    /// Further arguments for `lab demo`, such as `--rate 500000`; `-- --help` lists them
+    #[arg(last = true, value_name = "LAB ARGUMENTS")]
+    lab: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -35,18 +40,19 @@ pub(crate) fn main(args: &Args) -> Result<()> {
     lab::become_lab(arguments(args))
 }
 
-fn arguments(args: &Args) -> Vec<&'static str> {
+fn arguments(args: &Args) -> Vec<OsString> {
     let flood = match args.flood {
         Flood::Botnet => "botnet",
         Flood::Spoofed => "spoofed",
     };
-    let mut arguments = vec!["demo", "--flood", flood];
+    let mut arguments: Vec<OsString> = ["demo", "--flood", flood].map(OsString::from).into();
     if args.json {
-        arguments.push("--json");
+        arguments.push("--json".into());
     }
     if args.keep {
-        arguments.push("--keep");
+        arguments.push("--keep".into());
     }
+    arguments.extend_from_slice(&args.lab);
     arguments
 }
 
@@ -60,7 +66,9 @@ mod tests {
             json: true,
             keep: true,
             flood: Flood::Spoofed,
+            lab: vec!["--seconds".into(), "2".into()],
         };
-        assert_eq!(arguments(&args), ["demo", "--flood", "spoofed", "--json", "--keep"]);
+        let expected = ["demo", "--flood", "spoofed", "--json", "--keep", "--seconds", "2"];
+        assert_eq!(arguments(&args), expected);
     }
 }

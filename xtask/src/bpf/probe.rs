@@ -58,9 +58,14 @@ fn compiler(prefix: &Path, origin: Origin) -> Option<Compiler> {
     })
 }
 
-/// The first bpf-linker on PATH, else the one in cargo's own directory.
+/// The first bpf-linker on PATH, else the one in cargo's own directory; none if it does not start, as after its LLVM
+/// library was removed.
 fn linker() -> Option<Linker> {
     let path = find_program("bpf-linker")?;
+    let answer = Command::new(&path).arg("--version").output().ok()?;
+    if !answer.status.success() {
+        return None;
+    }
     let llvm = fs::read(&path).ok().and_then(|program| linked_llvm(&program));
     Some(Linker { path, llvm })
 }
