@@ -8,6 +8,7 @@ mod clock;
 mod maps;
 mod sample;
 mod socket;
+mod verifier;
 mod word;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};

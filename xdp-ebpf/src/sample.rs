@@ -9,6 +9,8 @@ use xdp_ebpf::Judgement;
 
 use crate::{clock, maps};
 
+const ETHERNET_HEADER_LEN: u32 = 14;
+
 /// Sends the packet's headers to user space, if this CPU's turn has come.
 #[inline(always)]
 pub(crate) fn take(ctx: &XdpContext, judgement: &Judgement) {
@@ -31,15 +33,20 @@ pub(crate) fn take(ctx: &XdpContext, judgement: &Judgement) {
 
 #[inline(never)]
 fn send(ctx: &XdpContext, judgement: &Judgement, now_ns: u64) -> bool {
+    // SAFETY: `ctx.ctx` is the context that the kernel gave this run.
+    let frame_len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
+    // Never so (a dropped frame had a destination address); it tells the verifier that there is something to copy.
+    if frame_len < ETHERNET_HEADER_LEN {
+        return false;
+    }
     let Some(mut entry) = maps::reserve_sample() else {
         return false;
     };
-    // SAFETY: `ctx.ctx` is the context that the kernel gave this run.
-    let frame_len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) } as u32;
-    let mut captured = frame_len;
-    if captured > SAMPLE_BYTES as u32 {
-        captured = SAMPLE_BYTES as u32;
-    }
+    let captured = if frame_len > SAMPLE_BYTES as u32 {
+        SAMPLE_BYTES as u32
+    } else {
+        frame_len
+    };
     let sample = entry.write(Sample {
         now_ns,
         frame_len,

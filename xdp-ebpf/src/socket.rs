@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{
-        bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as TupleV4,
+        bpf_sock_tuple, bpf_sock_tuple__bindgen_ty_1__bindgen_ty_1 as TupleV4,
         bpf_sock_tuple__bindgen_ty_1__bindgen_ty_2 as TupleV6,
     },
     helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp},
@@ -14,32 +14,58 @@ use crate::maps;
 
 /// The network namespace of the interface.
 const CURRENT_NETNS: u64 = -1i64 as u64;
+/// Bytes that the helpers read of each family's tuple.
+const TUPLE_V4: u32 = size_of::<TupleV4>() as u32;
+const TUPLE_V6: u32 = size_of::<TupleV6>() as u32;
 /// Socket states (the kernel's include/net/tcp_states.h); UDP borrows the first.
 const TCP_ESTABLISHED: u32 = 1;
 const TCP_LISTEN: u32 = 10;
 
 #[inline(always)]
 pub(crate) fn own_socket(ctx: &XdpContext, packet: &Packet) -> OwnSocket {
-    let (tuple, len) = tuple(packet);
-    match packet.transport {
-        Transport::Tcp => tcp(ctx, &tuple, len),
-        Transport::Udp => udp(ctx, &tuple, len),
-        Transport::Icmp | Transport::LaterFragment | Transport::Other => OwnSocket::None,
+    let is_tcp = match packet.transport {
+        Transport::Tcp => true,
+        Transport::Udp => false,
+        Transport::Icmp | Transport::LaterFragment | Transport::Other => return OwnSocket::None,
+    };
+    let sport = u16::from_ne_bytes(packet.source_port);
+    let dport = u16::from_ne_bytes(packet.destination_port);
+    if packet.destination.is_v4() {
+        let saddr = u32::from_ne_bytes(packet.source.v4_bytes());
+        let daddr = u32::from_ne_bytes(packet.destination.v4_bytes());
+        let tuple = TupleV4 {
+            saddr,
+            daddr,
+            sport,
+            dport,
+        };
+        look_up::<TUPLE_V4, _>(ctx, &tuple, is_tcp)
+    } else {
+        let tuple = TupleV6 {
+            saddr: words(packet.source),
+            daddr: words(packet.destination),
+            sport,
+            dport,
+        };
+        look_up::<TUPLE_V6, _>(ctx, &tuple, is_tcp)
+    }
+}
+
+/// A function of its own for each family: the verifier wants to see the length as a constant.
+#[inline(never)]
+fn look_up<const LEN: u32, T>(ctx: &XdpContext, tuple: &T, is_tcp: bool) -> OwnSocket {
+    let tuple: *mut bpf_sock_tuple = core::ptr::from_ref(tuple).cast_mut().cast();
+    if is_tcp {
+        tcp::<LEN>(ctx, tuple)
+    } else {
+        udp::<LEN>(ctx, tuple)
     }
 }
 
 #[inline(always)]
-fn tcp(ctx: &XdpContext, tuple: &bpf_sock_tuple, len: u32) -> OwnSocket {
-    // SAFETY: the tuple is initialised for `len` bytes; the socket is released below on the only path.
-    let socket = unsafe {
-        bpf_skc_lookup_tcp(
-            ctx.ctx.cast(),
-            core::ptr::from_ref(tuple).cast_mut(),
-            len,
-            CURRENT_NETNS,
-            0,
-        )
-    };
+fn tcp<const LEN: u32>(ctx: &XdpContext, tuple: *mut bpf_sock_tuple) -> OwnSocket {
+    // SAFETY: the tuple is initialised for `LEN` bytes, and only read; the socket is released below on the only path.
+    let socket = unsafe { bpf_skc_lookup_tcp(ctx.ctx.cast(), tuple, LEN, CURRENT_NETNS, 0) };
     if socket.is_null() {
         return OwnSocket::None;
     }
@@ -55,17 +81,9 @@ fn tcp(ctx: &XdpContext, tuple: &bpf_sock_tuple, len: u32) -> OwnSocket {
 }
 
 #[inline(always)]
-fn udp(ctx: &XdpContext, tuple: &bpf_sock_tuple, len: u32) -> OwnSocket {
+fn udp<const LEN: u32>(ctx: &XdpContext, tuple: *mut bpf_sock_tuple) -> OwnSocket {
     // SAFETY: as for TCP.
-    let socket = unsafe {
-        bpf_sk_lookup_udp(
-            ctx.ctx.cast(),
-            core::ptr::from_ref(tuple).cast_mut(),
-            len,
-            CURRENT_NETNS,
-            0,
-        )
-    };
+    let socket = unsafe { bpf_sk_lookup_udp(ctx.ctx.cast(), tuple, LEN, CURRENT_NETNS, 0) };
     if socket.is_null() {
         return OwnSocket::None;
     }
@@ -82,40 +100,7 @@ fn udp(ctx: &XdpContext, tuple: &bpf_sock_tuple, len: u32) -> OwnSocket {
     }
 }
 
-/// The packet's addresses and ports as the helpers want them: 12 bytes for IPv4, 36 for IPv6.
-#[inline(always)]
-fn tuple(packet: &Packet) -> (bpf_sock_tuple, u32) {
-    let sport = u16::from_ne_bytes(packet.source_port);
-    let dport = u16::from_ne_bytes(packet.destination_port);
-    if packet.destination.is_v4() {
-        let v4 = TupleV4 {
-            saddr: u32::from_ne_bytes(packet.source.v4_bytes()),
-            daddr: u32::from_ne_bytes(packet.destination.v4_bytes()),
-            sport,
-            dport,
-        };
-        (
-            bpf_sock_tuple {
-                __bindgen_anon_1: bpf_sock_tuple__bindgen_ty_1 { ipv4: v4 },
-            },
-            size_of::<TupleV4>() as u32,
-        )
-    } else {
-        let v6 = TupleV6 {
-            saddr: words(packet.source),
-            daddr: words(packet.destination),
-            sport,
-            dport,
-        };
-        (
-            bpf_sock_tuple {
-                __bindgen_anon_1: bpf_sock_tuple__bindgen_ty_1 { ipv6: v6 },
-            },
-            size_of::<TupleV6>() as u32,
-        )
-    }
-}
-
+/// Four words, as the IPv6 tuple has them.
 #[inline(always)]
 fn words(address: xdp_common::Address) -> [u32; 4] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address.to_bytes();

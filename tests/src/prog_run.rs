@@ -1,0 +1,70 @@
+//! The loaded program without a wire: maps pinned in a BPF file system of the test's own, frames by BPF_PROG_TEST_RUN.
+
+use agent::{
+    kernel::{Capacity, Kernel, LoadOptions, Run},
+    tables::{CounterReading, KernelTables as _},
+};
+use anyhow::{Context as _, Result};
+use nix::mount::{MntFlags, umount2};
+use tempfile::TempDir;
+
+use crate::require;
+
+/// A program of its own with small maps. Dropping it removes maps, pins and mount.
+#[derive(Debug)]
+pub struct ProgRun {
+    /// The program and its maps.
+    pub kernel: Kernel,
+    bpffs: TempDir,
+}
+
+impl ProgRun {
+    /// Loads the program.
+    ///
+    /// # Errors
+    /// Not root, or the kernel refuses the program.
+    pub fn load() -> Result<Self> {
+        require::root()?;
+        let bpffs = tempfile::tempdir().context("a directory for the BPF file system")?;
+        let capacity = Capacity {
+            addresses: 64,
+            list_entries: 1_024,
+            sources: 1_024,
+        };
+        let (kernel, warnings) = Kernel::load(&LoadOptions {
+            bpffs: bpffs.path().to_owned(),
+            capacity,
+        })?;
+        assert!(warnings.is_empty(), "fresh maps give no warnings: {warnings:?}");
+        Ok(Self { kernel, bpffs })
+    }
+
+    /// Runs one frame; what became of it, and which counters moved by how much.
+    ///
+    /// # Errors
+    /// The kernel refuses the run.
+    pub fn frame(&mut self, frame: &[u8]) -> Result<(Run, CounterReading)> {
+        let before = self.kernel.counters()?;
+        let run = self.kernel.run(frame, 1)?;
+        let mut moved = self.kernel.counters()?;
+        for (now, then) in moved.addresses.iter_mut().zip(&before.addresses) {
+            assert_eq!(now.address, then.address, "no address came or went meanwhile");
+            now.counts = now.counts.since(&then.counts);
+        }
+        moved.host.dropped -= before.host.dropped;
+        moved.host.would_drop -= before.host.would_drop;
+        Ok((run, moved))
+    }
+}
+
+impl Drop for ProgRun {
+    fn drop(&mut self) {
+        let unpinned = self.kernel.detach_all();
+        // Lazily: the process still holds descriptors of what was pinned there.
+        let unmounted = umount2(self.bpffs.path(), MntFlags::MNT_DETACH);
+        if !std::thread::panicking() {
+            unpinned.expect("the pins can be removed");
+            unmounted.expect("the BPF file system can be unmounted");
+        }
+    }
+}
