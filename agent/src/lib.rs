@@ -1,17 +1,23 @@
 //! Levee's agent: loads the XDP program, feeds it, reads it and answers for it.
 
 pub mod apply;
+pub mod capabilities;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod decide;
 pub mod detect;
 pub mod engine;
+pub mod export;
 pub mod host;
 pub mod kernel;
 pub mod ledger;
 pub mod lists;
+pub mod lock;
+pub mod logging;
 pub mod overrides;
+pub mod shutdown;
 pub mod snapshot;
 pub mod tables;

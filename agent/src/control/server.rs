@@ -48,12 +48,17 @@ pub struct Handle {
 
 type Answer<T> = Result<Json<T>, Failure>;
 
-/// Serves until the task is dropped.
+/// Serves until told to stop; what is being answered then is still answered.
 ///
 /// # Errors
 /// If the socket fails as a whole.
-pub async fn serve(listener: UnixListener, handle: Handle) -> std::io::Result<()> {
-    axum::serve(listener, router(handle).into_make_service_with_connect_info::<Peer>()).await
+pub async fn serve(
+    listener: UnixListener,
+    handle: Handle,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let service = router(handle).into_make_service_with_connect_info::<Peer>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
 fn router(handle: Handle) -> Router {

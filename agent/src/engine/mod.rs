@@ -4,7 +4,7 @@
 mod commands;
 mod poll;
 mod reload;
-mod start;
+pub mod start;
 
 use std::sync::Arc;
 

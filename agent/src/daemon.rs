@@ -1,0 +1,183 @@
+//! `agent run`: puts the parts together, in an order in which nothing is changed before everything that can be refused
+//! was checked, and takes them apart again without taking protection off.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    capabilities,
+    clock::Now,
+    command::Message,
+    config::{self, Config},
+    control::{self, server::Handle},
+    engine::{Engine, start::Parts},
+    export,
+    host::HostFacts,
+    kernel::{Kernel, LoadOptions},
+    ledger::Ledger,
+    lock::Lock,
+    logging,
+    shutdown::{Asked, Signals},
+    snapshot::Snapshot,
+    tables::KernelTables,
+};
+
+/// Commands that wait for the engine at most; more callers wait at the socket.
+const QUEUE: usize = 64;
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// A configuration that cannot be used ([`config::ConfigError`]), or why the daemon cannot start.
+pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<()> {
+    let host = HostFacts::read().await?;
+    let mut config = config::load(config_path, &host)?;
+    config.socket = socket.unwrap_or(config.socket);
+    let set_log_level = logging::start(&config.log)?;
+    capabilities::check()?;
+    let mut signals = Signals::new()?;
+    std::fs::create_dir_all(&config.state_directory)
+        .with_context(|| format!("state.directory: cannot make {}", config.state_directory.display()))?;
+    let _ledger_lock = Lock::on(&config.state_directory)?;
+    let listener = control::socket::listen(&config.socket, config.socket_group.as_deref()).await?;
+    let socket_file = SocketFile(config.socket.clone());
+    let metrics = match config.metrics {
+        Some(address) => Some(export::server::listen(address).await?),
+        None => None,
+    };
+    let (kernel, mut warnings) = Kernel::load(&LoadOptions { bpffs: config.bpffs.clone(), capacity: config.capacity })?;
+    let _maps_lock = Lock::on(&Lock::directory_of_maps(&config.bpffs))?;
+    let now = Now::read();
+    let (ledger, more) = Ledger::open(&config.state_directory, now.wall);
+    warnings.extend(more);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let tables: Box<dyn KernelTables> = Box::new(kernel);
+    let engine = Engine::start(Parts { tables, ledger, config, warnings, set_log_level }, now)?;
+    announce(engine.config());
+    let (to_engine, messages) = mpsc::channel(QUEUE);
+    let handle = Handle { engine: to_engine, snapshots: engine.snapshots() };
+    let engine = tokio::spawn(drive(engine, messages));
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(control::server::serve(listener, handle.clone(), until(stopped)));
+    if let Some(listener) = metrics {
+        tokio::spawn(export::server::serve(listener, handle.snapshots.clone()));
+    }
+    let outcome = wait(&mut signals, engine, &handle).await;
+    notify(&[sd_notify::NotifyState::Stopping]);
+    stop.send_replace(true);
+    // An answer that is under way (to `detach`) still goes out.
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), server).await;
+    drop(socket_file);
+    outcome
+}
+
+/// Removes the socket when the daemon ends in an orderly way.
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Gone already is what we want.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn announce(config: &Config) {
+    tracing::info!(
+        interfaces = config.interfaces.join(","),
+        addresses = config.protected.len(),
+        mode = %config.mode,
+        socket = %config.socket.display(),
+        "protecting"
+    );
+    notify(&[sd_notify::NotifyState::Ready]);
+}
+
+/// Tells systemd, where it is there to be told.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!("cannot tell systemd: {error}");
+    }
+}
+
+/// Resolves when the daemon is to stop.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Waits for a reason to stop, and reloads on the way.
+async fn wait(signals: &mut Signals, mut engine: JoinHandle<()>, handle: &Handle) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            ended = &mut engine => {
+                ended.context("the engine failed; protection stays in place")?;
+                tracing::info!("stopping: the program was taken off, nothing is protected until `agent run`");
+                return Ok(());
+            }
+            asked = signals.next() => match asked {
+                Asked::Stop => {
+                    say_what_stays(&handle.snapshots.borrow());
+                    return Ok(());
+                }
+                Asked::Reload => {
+                    // A refusal is in the log already; a bad file never stops a running daemon.
+                    let _ = handle.reload("SIGHUP".to_owned()).await;
+                }
+            },
+        }
+    }
+}
+
+fn say_what_stays(snapshot: &Snapshot) {
+    let interfaces: Vec<&str> = snapshot.links.iter().map(|link| link.interface.as_str()).collect();
+    tracing::info!(
+        interfaces = interfaces.join(","),
+        mode = %snapshot.kernel.settings.mode,
+        "stopping: protection stays in place, with what has an end still ending; `agent detach` takes it off"
+    );
+}
+
+/// The engine's loop: polls by its interval, carries out what arrives.
+async fn drive(mut engine: Engine, mut messages: mpsc::Receiver<Message>) {
+    let mut interval = engine.config().poll_interval;
+    let mut ticker = ticker(interval);
+    while !engine.is_detached() {
+        tokio::select! {
+            _ = ticker.tick() => engine.tick(Now::read()),
+            message = messages.recv() => match message {
+                Some(message) => answer(&mut engine, message),
+                None => return,
+            },
+        }
+        if engine.config().poll_interval != interval {
+            interval = engine.config().poll_interval;
+            ticker = self::ticker(interval);
+        }
+    }
+}
+
+fn ticker(interval: config::units::Interval) -> tokio::time::Interval {
+    let period = interval.duration();
+    let mut ticker = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+    // After a pause (a suspended machine) one reading is enough.
+    ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticker
+}
+
+fn answer(engine: &mut Engine, message: Message) {
+    // A caller that is gone does not need the answer; what was done is in the ledger.
+    match message {
+        Message::Order(mut order) => {
+            let answer = engine.carry_out(&mut order, Now::read());
+            let _ = order.answer.send(answer);
+        }
+        Message::Sources(answer) => drop(answer.send(engine.sources())),
+    }
+}

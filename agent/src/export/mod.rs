@@ -1,0 +1,4 @@
+//! What leaves the agent for other systems: Prometheus metrics.
+
+mod metrics;
+pub mod server;
