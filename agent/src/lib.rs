@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod capabilities;
+pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -34,7 +34,7 @@ pub fn set(request: &ThresholdRequest, world: &World<'_>) -> Result<Decision<Thr
         (None, None) => {
             return Err(Refusal::invalid(
                 "nothing to set",
-                "give a SYN rate, such as 20k/s, or --burst, or both",
+                "give --syn-rate, such as 20k/s, or --syn-burst, or both",
             ));
         }
     };

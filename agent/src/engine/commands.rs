@@ -138,7 +138,8 @@ impl Engine {
 }
 
 /// The answer to `detach`.
-fn detached(interfaces: &[String]) -> Done {
+#[must_use]
+pub fn detached(interfaces: &[String]) -> Done {
     let from = if interfaces.is_empty() { "no interface had it".to_owned() } else { interfaces.join(", ") };
     Done {
         message: format!("Took the program off ({from}) and removed every pin: nothing is protected until `agent run`."),

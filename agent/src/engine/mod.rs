@@ -8,6 +8,7 @@ pub mod start;
 
 use std::sync::Arc;
 
+pub use commands::detached;
 use jiff::Timestamp;
 use tokio::sync::watch;
 

@@ -1,0 +1,65 @@
+//! `agent check-config`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{context::Context, print};
+use crate::{config, host::HostFacts};
+
+/// Check a configuration file against this host, and change nothing
+///
+/// Finds every mistake at once: unknown keys, wrong units, prefixes that overlap or cannot be, interfaces that are not there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  agent check-config                     the file of --config
+  agent check-config ./new.toml          another one, before it goes live
+
+Exit codes: 0 the file can be used, 2 it cannot.")]
+pub(super) struct Args {
+    /// The file to check; --config when left out
+    file: Option<PathBuf>,
+}
+
+/// What a sound file comes to.
+#[derive(Serialize)]
+struct Checked {
+    file: PathBuf,
+    interfaces: Vec<String>,
+    protected: usize,
+    allow: usize,
+    block: usize,
+    mode: crate::tables::Mode,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let file = args.file.unwrap_or_else(|| context.config.clone());
+    let config = config::load(&file, &HostFacts::read().await?)?;
+    let count = |action| config.list.values().filter(|found| **found == action).count();
+    let checked = Checked {
+        interfaces: config.interfaces,
+        protected: config.protected.len(),
+        allow: count(crate::tables::ListAction::Allow),
+        block: count(crate::tables::ListAction::Block),
+        mode: config.mode,
+        warnings: config.warnings.iter().map(ToString::to_string).collect(),
+        file,
+    };
+    if context.json {
+        return print::json(&checked);
+    }
+    println!(
+        "{} is sound: {} protected on {}, mode {}, {} allowed and {} blocked prefixes.",
+        checked.file.display(),
+        if checked.protected == 1 { "1 address".to_owned() } else { format!("{} addresses", checked.protected) },
+        checked.interfaces.join(", "),
+        checked.mode,
+        checked.allow,
+        checked.block
+    );
+    for warning in &checked.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(())
+}

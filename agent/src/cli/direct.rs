@@ -1,0 +1,130 @@
+//! What works without a daemon: straight to the pinned maps, by the same decisions. The daemon takes over what it finds
+//! there when it is back.
+
+use ipnet::IpNet;
+
+use super::context::Context;
+use crate::{
+    clock::Now,
+    config::{Config, ConfigFile, load_text, prefix},
+    control::{
+        api::{BlockRequest, Done, ListView, RemoveRequest, StatusView},
+        view,
+    },
+    decide::{
+        KernelState, Refusal, World,
+        block::{self, Effect},
+        unblock,
+    },
+    host::HostFacts,
+    kernel::Kernel,
+    lock::Lock,
+    tables::{AddressState, Blackhole, KernelTables, ListAction, ListEntry},
+};
+
+/// What everybody must know who gets an answer without a daemon.
+pub(super) const NOT_RUNNING: &str = "the agent is not running: this comes straight from the kernel's maps";
+
+/// What a change without a daemon means.
+const WRITTEN: &str = "the agent is not running: written straight to the kernel's maps; it holds now, and the agent takes it \
+     over into its ledger, without the reason, when it is back";
+
+/// The pinned maps, and what is known besides.
+pub(super) struct Direct {
+    kernel: Kernel,
+    host: HostFacts,
+    file: ConfigFile,
+    list: std::collections::BTreeMap<IpNet, ListAction>,
+    now: Now,
+    /// Held while maps are written, so that no daemon starts in between.
+    _lock: Option<Lock>,
+}
+
+impl Direct {
+    /// Opens the maps to read them.
+    pub(super) async fn to_read(context: &Context) -> anyhow::Result<Self> {
+        Self::open(context, false).await
+    }
+
+    /// Opens the maps to change them.
+    pub(super) async fn to_write(context: &Context) -> anyhow::Result<Self> {
+        Self::open(context, true).await
+    }
+
+    async fn open(context: &Context, write: bool) -> anyhow::Result<Self> {
+        let file = context.file_or_defaults();
+        let kernel = Kernel::open(&file.kernel.bpffs).map_err(|error| {
+            anyhow::anyhow!("no agent answers at {}, and {error}", context.socket().display())
+        })?;
+        // A daemon that runs elsewhere would not notice what is written behind its back.
+        let lock = write.then(|| Lock::on(&Lock::directory_of_maps(&file.kernel.bpffs))).transpose()?;
+        let host = HostFacts::read().await?;
+        let list = configured_list(context, &host);
+        Ok(Self { kernel, host, file, list, now: Now::read(), _lock: lock })
+    }
+
+    /// `status`.
+    pub(super) fn status(&self) -> Result<StatusView, Refusal> {
+        view::status_of_kernel(&self.kernel, self.now)
+    }
+
+    /// `list`.
+    pub(super) fn list(&self) -> Result<ListView, Refusal> {
+        Ok(view::list_of_kernel(&KernelState::read(&self.kernel)?, self.now))
+    }
+
+    /// `block-ip`.
+    pub(super) fn block(&mut self, request: &BlockRequest) -> Result<Done, Refusal> {
+        let state = KernelState::read(&self.kernel)?;
+        let decision = block::block(request, &self.world(&state))?;
+        let until = decision.until.map(|until| until.mono);
+        match decision.effect {
+            Effect::Entry { prefix, action } => self.kernel.put_entry(&ListEntry { prefix, action, until })?,
+            Effect::Blackhole { addresses, all } => {
+                for address in state.addresses.values().filter(|state| addresses.contains(&state.address)) {
+                    self.kernel.put_address(&AddressState { blackhole: Some(Blackhole { until, all }), ..*address })?;
+                }
+            }
+        }
+        Ok(with_warning(decision.done))
+    }
+
+    /// `unblock-ip`.
+    pub(super) fn unblock(&mut self, request: &RemoveRequest) -> Result<Done, Refusal> {
+        let state = KernelState::read(&self.kernel)?;
+        let removal = unblock::unblock(request, &self.world(&state))?;
+        if let Some(net) = removal.entry {
+            match self.list.get(&net) {
+                // A run-time entry lay over the configuration's: that one holds again.
+                Some(action) => self.kernel.put_entry(&ListEntry { prefix: net, action: *action, until: None })?,
+                None => self.kernel.remove_entry(net)?,
+            }
+        }
+        for address in state.addresses.values().filter(|state| removal.blackholes.contains(&state.address)) {
+            self.kernel.put_address(&AddressState { blackhole: None, ..*address })?;
+        }
+        Ok(with_warning(removal.done))
+    }
+
+    fn world<'a>(&'a self, kernel: &'a KernelState) -> World<'a> {
+        World { now: self.now, kernel, host: &self.host, config_list: &self.list, block_ttl: self.file.block_ttl }
+    }
+}
+
+/// The source list of the configuration, where it can be read.
+fn configured_list(context: &Context, host: &HostFacts) -> std::collections::BTreeMap<IpNet, ListAction> {
+    let config: Option<Config> = std::fs::read_to_string(&context.config)
+        .ok()
+        .and_then(|text| load_text(&text, &context.config, host).ok());
+    config.map(|config| config.list).unwrap_or_default()
+}
+
+fn with_warning(mut done: Done) -> Done {
+    done.warnings.push(WRITTEN.to_owned());
+    done
+}
+
+/// A prefix as a request carries it.
+pub(super) fn as_target(net: IpNet) -> String {
+    prefix::display(net)
+}

@@ -1,0 +1,161 @@
+//! The command line: one file per verb. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or wrong configuration.
+
+mod allow_ip;
+mod block_ip;
+mod check_config;
+mod config;
+mod context;
+mod detach;
+mod direct;
+mod list;
+mod mode;
+mod print;
+mod reload;
+mod run;
+mod sources;
+mod ssh;
+mod stats;
+mod status;
+mod threshold;
+mod unallow_ip;
+mod unblock_ip;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{ConfigError, DEFAULT_PATH},
+    control::{api::ApiError, client::ClientError},
+    decide::{Refusal, refusal::Kind},
+};
+use context::Context;
+
+/// Wrong usage, or a configuration that cannot be used.
+const EXIT_USAGE: u8 = 2;
+
+/// Heading of the flags that every verb takes.
+const GLOBAL: &str = "Every verb takes";
+
+const EXAMPLES: &str = "\
+Under attack, in this order:
+  agent status                                what is attacked, what is dropped, in which mode
+  agent stats                                 every protected address with its rates
+  agent sources                               who sends the most
+  agent mode set enforce                      drop what breaks a rule
+  agent block-ip 198.51.100.0/24 --ttl 30m    drop everything from there
+  agent block-ip 203.0.113.7                  blackhole one of our own addresses
+  agent list                                  what is blocked, by whom, until when
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage or wrong configuration.";
+
+/// Stops SYN floods at the network interface.
+#[derive(Debug, Parser)]
+#[command(name = "agent", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Cli {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH, help_heading = GLOBAL)]
+    config: PathBuf,
+    /// Control socket of the running agent; the configuration's control.socket when left out
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
+    socket: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Args),
+    CheckConfig(check_config::Args),
+    Config(config::Args),
+    Status(status::Args),
+    Stats(stats::Args),
+    Sources(sources::Args),
+    List(list::Args),
+    BlockIp(block_ip::Args),
+    UnblockIp(unblock_ip::Args),
+    AllowIp(allow_ip::Args),
+    UnallowIp(unallow_ip::Args),
+    Threshold(threshold::Args),
+    Mode(mode::Args),
+    Reload(reload::Args),
+    Detach(detach::Args),
+}
+
+/// The whole command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context { config: cli.config, socket: cli.socket, json: cli.json };
+    let outcome = runtime(&cli.verb)
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(carry_out(cli.verb, &context)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error, context.json),
+    }
+}
+
+/// The daemon has work for two threads, a question for one.
+fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match verb {
+        Verb::Run(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.worker_threads(2).enable_all().build()
+}
+
+async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
+    match verb {
+        Verb::Run(args) => run::run(args, context).await,
+        Verb::CheckConfig(args) => check_config::run(args, context).await,
+        Verb::Config(args) => config::run(&args, context),
+        Verb::Status(args) => status::run(args, context).await,
+        Verb::Stats(args) => stats::run(args, context).await,
+        Verb::Sources(args) => sources::run(args, context).await,
+        Verb::List(args) => list::run(args, context).await,
+        Verb::BlockIp(args) => block_ip::run(args, context).await,
+        Verb::UnblockIp(args) => unblock_ip::run(args, context).await,
+        Verb::AllowIp(args) => allow_ip::run(args, context).await,
+        Verb::UnallowIp(args) => unallow_ip::run(args, context).await,
+        Verb::Threshold(args) => threshold::run(args, context).await,
+        Verb::Mode(args) => mode::run(args, context).await,
+        Verb::Reload(args) => reload::run(args, context).await,
+        Verb::Detach(args) => detach::run(args, context).await,
+    }
+}
+
+/// Says what went wrong on standard error, in the form that was asked for, and gives the exit code.
+fn report(error: &anyhow::Error, json: bool) -> ExitCode {
+    let refusal = refusal(error);
+    if json {
+        let (error, hint) = match refusal {
+            Some(refusal) => (refusal.error.clone(), refusal.hint.clone()),
+            None => (format!("{error:#}"), None),
+        };
+        match serde_json::to_string(&ApiError { error, hint }) {
+            Ok(text) => eprintln!("{text}"),
+            Err(broken) => eprintln!("error: {broken}"),
+        }
+    } else if let Some(refusal) = refusal {
+        eprintln!("error: {}", refusal.error);
+        if let Some(hint) = &refusal.hint {
+            eprintln!("       {hint}");
+        }
+    } else {
+        eprintln!("error: {error:#}");
+    }
+    let usage = refusal.is_some_and(|refusal| refusal.kind == Kind::Invalid) || error.is::<ConfigError>();
+    ExitCode::from(if usage { EXIT_USAGE } else { 1 })
+}
+
+fn refusal(error: &anyhow::Error) -> Option<&Refusal> {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Refused(refusal)) => Some(refusal),
+        Some(_) => None,
+        None => error.downcast_ref::<Refusal>(),
+    }
+}

@@ -1,0 +1,90 @@
+//! `agent status`.
+
+use super::{
+    context::Context,
+    direct::{Direct, NOT_RUNNING},
+    mode, print,
+};
+use crate::{
+    control::api::{RatesView, StatusView},
+    decide::say,
+    tables::{Mode, MapFill},
+};
+
+/// Show everything at a glance: mode, interfaces, what is under attack, what is dropped, what is wrong
+///
+/// Works while the agent is dead, from the kernel's maps alone.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {}
+
+/// A map from this share on is worth a line.
+const NEARLY_FULL: f64 = 0.8;
+
+pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> {
+    let status: StatusView = match context.agent_if_running().await? {
+        Some(agent) => agent.get("/v1/status", &()).await?,
+        None => Direct::to_read(context).await?.status()?,
+    };
+    if context.json {
+        return print::json(&status);
+    }
+    for (label, text) in lines(&status) {
+        println!("{label:<11} {}", print::clean(&text));
+    }
+    Ok(())
+}
+
+fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("Agent", daemon(status)), ("Mode", mode::sentence(&status.mode))];
+    let interfaces: Vec<String> =
+        status.interfaces.iter().map(|link| format!("{} ({})", link.interface, link.mode)).collect();
+    let interfaces = if interfaces.is_empty() { "none: nothing is protected".to_owned() } else { interfaces.join(", ") };
+    lines.push(("Interfaces", interfaces));
+    lines.push(("Protected", format!("{} addresses", status.protected)));
+    lines.push(("Over rate", say::some_of(&status.over_rate)));
+    lines.push(("Blackholed", say::some_of(&status.blackholed)));
+    lines.push(("Sources", format!("{} blocked, {} allowed", status.blocked, status.allowed)));
+    if let Some(now) = &status.rates {
+        lines.push(("Now", rates(now, status.mode.mode)));
+    }
+    if let Some(daemon) = &status.daemon {
+        let health = daemon.ledger.problem.as_deref().unwrap_or("healthy");
+        lines.push(("Ledger", format!("{}: {health}", daemon.ledger.path.display())));
+    }
+    lines.extend(status.maps.iter().filter_map(nearly_full).map(|text| ("Nearly full", text)));
+    lines.extend(status.warnings.iter().map(|warning| ("Warning", warning.clone())));
+    lines
+}
+
+fn daemon(status: &StatusView) -> String {
+    match &status.daemon {
+        None => NOT_RUNNING.to_owned(),
+        Some(daemon) => format!(
+            "{} running since {} (pid {}, {})",
+            daemon.version,
+            say::instant(daemon.since),
+            daemon.pid,
+            daemon.config.display()
+        ),
+    }
+}
+
+fn rates(now: &RatesView, mode: Mode) -> String {
+    let dropped = match mode {
+        Mode::Enforce => "dropped",
+        Mode::Monitor => "would be dropped",
+    };
+    format!(
+        "{} SYN/s, {} packets/s pass, {} packets/s {dropped}",
+        print::rate(now.syn_pps),
+        print::rate(now.pass_pps),
+        print::rate(now.drop_pps)
+    )
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people")]
+fn nearly_full(fill: &MapFill) -> Option<String> {
+    let used = fill.used?;
+    let share = used as f64 / fill.capacity.max(1) as f64;
+    (share >= NEARLY_FULL).then(|| format!("{}: {used} of {} entries", fill.name, fill.capacity))
+}

@@ -1,0 +1,34 @@
+//! `agent unblock-ip`.
+
+use ipnet::IpNet;
+
+use super::{context::Context, direct::{Direct, as_target}, print};
+use crate::{
+    config::prefix,
+    control::api::{BlockAs, Done, RemoveRequest},
+};
+
+/// Take back a block or a blackhole
+///
+/// Works while the agent is dead, straight on the kernel's maps. What the configuration file blocks is taken back there.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  agent unblock-ip 198.51.100.0/24       the same prefix that was blocked
+  agent unblock-ip 203.0.113.7           ends a blackhole of ours")]
+pub(super) struct Args {
+    /// Address or prefix, as it was blocked
+    #[arg(value_name = "ADDR|CIDR", value_parser = prefix::parse)]
+    target: IpNet,
+    /// Only the source block, or only the blackhole
+    #[arg(long = "as", value_name = "WHAT")]
+    block_as: Option<BlockAs>,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let request = RemoveRequest { target: as_target(args.target), block_as: args.block_as };
+    let done: Done = match context.agent_if_running().await? {
+        Some(agent) => agent.delete("/v1/blocks", &request).await?,
+        None => Direct::to_write(context).await?.unblock(&request)?,
+    };
+    print::done(&done, context.json)
+}

@@ -1,0 +1,5 @@
+//! The `agent` command.
+
+fn main() -> std::process::ExitCode {
+    agent::cli::main()
+}
