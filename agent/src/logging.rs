@@ -1,5 +1,7 @@
 //! The agent's log on standard error; systemd keeps it from there.
 
+use std::io::IsTerminal as _;
+
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
@@ -19,7 +21,7 @@ const OURS: [&str; 3] = ["agent", "levee", "xdp_ebpf"];
 /// If a log was started before.
 pub fn start(log: &Log) -> anyhow::Result<SetLogLevel> {
     let (filter, handle) = reload::Layer::<Targets, Registry>::new(targets(log.level));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let layer = match log.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),

@@ -1,10 +1,13 @@
 //! What works without a daemon: straight to the pinned maps, by the same decisions. The daemon takes over what it finds
 //! there when it is back.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use super::context::Context;
 use crate::{
+    apply::apply,
     clock::Now,
     config::{Config, ConfigFile, load_text, prefix},
     control::{
@@ -19,7 +22,7 @@ use crate::{
     host::HostFacts,
     kernel::Kernel,
     lock::Lock,
-    tables::{AddressState, Blackhole, KernelTables, ListAction, ListEntry},
+    tables::{Blackhole, ListAction, ListEntry},
 };
 
 /// What everybody must know who gets an answer without a daemon.
@@ -54,7 +57,8 @@ impl Direct {
     async fn open(context: &Context, write: bool) -> anyhow::Result<Self> {
         let file = context.file_or_defaults();
         let kernel = Kernel::open(&file.kernel.bpffs).map_err(|error| {
-            anyhow::anyhow!("no agent answers at {}, and {error}", context.socket().display())
+            let doubt = context.doubt().map(|doubt| format!("{doubt}: ")).unwrap_or_default();
+            anyhow::anyhow!("{doubt}no agent answers at {}, and {error}", context.socket().display())
         })?;
         // A daemon that runs elsewhere would not notice what is written behind its back.
         let lock = write.then(|| Lock::on(&Lock::directory_of_maps(&file.kernel.bpffs))).transpose()?;
@@ -75,34 +79,34 @@ impl Direct {
 
     /// `block-ip`.
     pub(super) fn block(&mut self, request: &BlockRequest) -> Result<Done, Refusal> {
-        let state = KernelState::read(&self.kernel)?;
-        let decision = block::block(request, &self.world(&state))?;
+        let before = KernelState::read(&self.kernel)?;
+        let decision = block::block(request, &self.world(&before))?;
         let until = decision.until.map(|until| until.mono);
+        let mut after = before.clone();
         match decision.effect {
-            Effect::Entry { prefix, action } => self.kernel.put_entry(&ListEntry { prefix, action, until })?,
+            Effect::Entry { prefix, action } => drop(after.entries.insert(prefix, ListEntry { prefix, action, until })),
             Effect::Blackhole { addresses, all } => {
-                for address in state.addresses.values().filter(|state| addresses.contains(&state.address)) {
-                    self.kernel.put_address(&AddressState { blackhole: Some(Blackhole { until, all }), ..*address })?;
-                }
+                let blackhole = Some(Blackhole { until, all });
+                set_blackholes(&mut after, &addresses, blackhole);
             }
         }
+        apply(&mut self.kernel, &before, &after)?;
         Ok(with_warning(decision.done))
     }
 
     /// `unblock-ip`.
     pub(super) fn unblock(&mut self, request: &RemoveRequest) -> Result<Done, Refusal> {
-        let state = KernelState::read(&self.kernel)?;
-        let removal = unblock::unblock(request, &self.world(&state))?;
-        if let Some(net) = removal.entry {
-            match self.list.get(&net) {
-                // A run-time entry lay over the configuration's: that one holds again.
-                Some(action) => self.kernel.put_entry(&ListEntry { prefix: net, action: *action, until: None })?,
-                None => self.kernel.remove_entry(net)?,
-            }
+        let before = KernelState::read(&self.kernel)?;
+        let removal = unblock::unblock(request, &self.world(&before))?;
+        let mut after = before.clone();
+        if let Some(prefix) = removal.entry {
+            after.entries.remove(&prefix);
+            // A run-time entry lay over the configuration's: that one holds again.
+            let configured = self.list.get(&prefix).map(|action| ListEntry { prefix, action: *action, until: None });
+            after.entries.extend(configured.map(|entry| (prefix, entry)));
         }
-        for address in state.addresses.values().filter(|state| removal.blackholes.contains(&state.address)) {
-            self.kernel.put_address(&AddressState { blackhole: None, ..*address })?;
-        }
+        set_blackholes(&mut after, &removal.blackholes, None);
+        apply(&mut self.kernel, &before, &after)?;
         Ok(with_warning(removal.done))
     }
 
@@ -117,6 +121,14 @@ fn configured_list(context: &Context, host: &HostFacts) -> std::collections::BTr
         .ok()
         .and_then(|text| load_text(&text, &context.config, host).ok());
     config.map(|config| config.list).unwrap_or_default()
+}
+
+fn set_blackholes(state: &mut KernelState, addresses: &[IpAddr], blackhole: Option<Blackhole>) {
+    for address in addresses {
+        if let Some(state) = state.addresses.get_mut(address) {
+            state.blackhole = blackhole;
+        }
+    }
 }
 
 fn with_warning(mut done: Done) -> Done {

@@ -64,20 +64,16 @@ pub fn load_text(text: &str, path: &Path, host: &HostFacts) -> Result<Config, Co
     })
 }
 
-/// Reads a file without a look at the host: where a command only needs to know where things are.
+/// As much of a file as can be understood, without a look at the host: where a command only needs to know where things
+/// are, a mistake elsewhere in the file must not keep it from a running agent.
 ///
 /// # Errors
-/// What is wrong with the file's syntax, keys and types.
-pub fn load_file(path: &Path) -> Result<ConfigFile, ConfigError> {
-    let as_error = |problems| ConfigError {
-        file: path.to_owned(),
-        problems,
-    };
+/// A file that cannot be read, or that is no TOML at all.
+pub fn load_what_can_be(path: &Path) -> Result<ConfigFile, ConfigError> {
+    let as_error = |problems| ConfigError { file: path.to_owned(), problems };
     let text = std::fs::read_to_string(path).map_err(|error| as_error(vec![unreadable(&error)]))?;
-    match parse::parse(&text) {
-        (Some(file), problems) if problems.is_empty() => Ok(file),
-        (_, problems) => Err(as_error(problems)),
-    }
+    let (file, problems) = parse::parse(&text);
+    file.ok_or_else(|| as_error(problems))
 }
 
 fn unreadable(error: &std::io::Error) -> Problem {

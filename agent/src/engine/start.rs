@@ -134,12 +134,7 @@ fn record_adopted(ledger: &mut Ledger, adopted: &[(Change, String)], now: Now) {
 fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<Vec<LinkState>, Refusal> {
     let mut links = Vec::new();
     for interface in &config.interfaces {
-        let link = tables.attach(interface, config.xdp_mode)?;
-        match &link.warning {
-            None => tracing::info!(interface, mode = %link.mode, "attached"),
-            Some(warning) => tracing::warn!(interface, mode = %link.mode, "attached: {warning}"),
-        }
-        links.push(link);
+        links.push(tables.attach(interface, config.xdp_mode)?);
     }
     let strangers: Vec<LinkState> =
         tables.links()?.into_iter().filter(|link| !config.interfaces.contains(&link.interface)).collect();

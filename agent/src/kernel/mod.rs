@@ -123,6 +123,18 @@ impl Kernel {
         run::run(attach::program(&mut loaded.ebpf)?, frame, repeat)
     }
 
+    /// The kernel's id of the loaded program, by which its accounting is found.
+    ///
+    /// # Errors
+    /// The program is not loaded ([`Self::open`]).
+    pub fn program_id(&mut self) -> Result<u32> {
+        let Some(loaded) = &mut self.program else {
+            return Err(TableError::Kernel("only the process that loaded the program knows it".to_owned()));
+        };
+        let info = attach::program(&mut loaded.ebpf)?.info();
+        info.map(|info| info.id()).map_err(|error| TableError::Kernel(load::with_causes(&error)))
+    }
+
     fn assemble(pins: Pins, program: Option<Loaded>) -> Result<Self> {
         let maps = Maps::open(&pins)?;
         let addresses = Addresses::read(&maps)?;
