@@ -1,5 +1,6 @@
 //! The command line of `lab`, one file per verb.
 
+mod bench;
 mod demo;
 mod down;
 mod flood;
@@ -19,6 +20,8 @@ pub(crate) struct Lab {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Measure cost per packet, reaction time and footprint
+    Bench(bench::Arguments),
     /// Show what a flood does to customers, and what the agent does about it
     Demo(demo::Arguments),
     /// Flood from this namespace, which must be a lab's
@@ -34,6 +37,7 @@ enum Verb {
 impl Lab {
     pub(crate) fn run(self) -> Result<()> {
         match self.verb {
+            Verb::Bench(arguments) => bench::run(&arguments),
             Verb::Demo(arguments) => demo::run(&arguments),
             Verb::Flood(arguments) => flood::run(&arguments),
             Verb::Load(arguments) => load::run(&arguments),

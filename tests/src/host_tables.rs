@@ -9,8 +9,9 @@ use std::{
 
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord,
+    address_index::{Found, policy_element},
     sketch::{self, Block},
-    source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK},
+    source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK, SAMPLING},
     word::SharedWord,
 };
 use xdp_ebpf::{Judgement, OwnSocket, Packet, SharedSource, Tables, examine};
@@ -56,6 +57,7 @@ pub struct HostTables {
     locals: RefCell<Vec<SourceLocal>>,
     records: RefCell<HashMap<Address, SharedSource<HostWord>>>,
     promotions: Cell<(u64, u32)>,
+    strangers: Cell<u64>,
 }
 
 impl Default for HostTables {
@@ -72,6 +74,7 @@ impl Default for HostTables {
             locals: RefCell::new(vec![SourceLocal::default(); LOCAL_SLOTS as usize]),
             records: RefCell::default(),
             promotions: Cell::new((0, 0)),
+            strangers: Cell::new(0),
         }
     }
 }
@@ -116,12 +119,19 @@ impl Tables for HostTables {
         self.now_ns.get()
     }
 
-    fn settings(&self) -> Settings {
-        self.settings
+    fn settings(&self) -> &Settings {
+        &self.settings
     }
 
-    fn policy(&self, destination: &Address) -> Option<&AddressPolicy> {
-        self.policies.get(destination)
+    fn find(&self, destination: &Address) -> Found {
+        self.policies.get(destination).map_or(Found::NONE, |policy| Found {
+            policy: policy_element(policy.slot, false),
+            blackhole: policy.blackhole_until_ns != 0,
+        })
+    }
+
+    fn policy(&self, found: Found) -> Option<&AddressPolicy> {
+        self.policies.values().find(|policy| policy.slot == found.slot())
     }
 
     fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry> {
@@ -130,7 +140,7 @@ impl Tables for HostTables {
             .find_map(|bits| self.list.get(&(bits, masked(*source, bits))))
     }
 
-    fn address_bucket(&self, slot: u32) -> Option<HostWord> {
+    fn address_rate(&self, slot: u32) -> Option<HostWord> {
         Some(self.buckets.borrow_mut().entry(slot).or_default().clone())
     }
 
@@ -138,8 +148,13 @@ impl Tables for HostTables {
         Some(with(self.cpus.borrow_mut().entry(slot).or_default()))
     }
 
-    fn sketch_count(&self, hash: u64, now_ns: u64) -> u32 {
-        self.sketch.borrow_mut()[sketch::block_of(hash) as usize].count(hash, now_ns)
+    fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32 {
+        self.sketch.borrow_mut()[sketch::block_of(hash) as usize].count(hash, syns, now_ns)
+    }
+
+    fn sampling_turn(&self) -> bool {
+        self.strangers.set(self.strangers.get() + 1);
+        self.strangers.get() % SAMPLING == 0
     }
 
     fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R> {

@@ -41,6 +41,8 @@ pub struct Settings {
     pub address_syn_rate: u32,
     /// SYNs at once of one protected address.
     pub address_syn_burst: u32,
+    /// Protected addresses beside the lab's, as in the configuration.
+    pub protect_also: Vec<String>,
     /// More lines of configuration, at the end of the file: whole sections.
     pub more: String,
 }
@@ -54,6 +56,7 @@ impl Default for Settings {
             source_syn_burst: 50,
             address_syn_rate: 20_000,
             address_syn_burst: 20_000,
+            protect_also: Vec::new(),
             more: String::new(),
         }
     }
@@ -200,7 +203,11 @@ impl Agent {
 }
 
 fn configuration(home: &Home, bpffs: &Path, settings: &Settings) -> Result<String> {
-    let protect: Vec<String> = vips().iter().map(|vip| format!("\"{vip}\"")).collect();
+    let vips = vips().into_iter().map(|vip| vip.to_string());
+    let protect: Vec<String> = vips
+        .chain(settings.protect_also.iter().cloned())
+        .map(|address| format!("\"{address}\""))
+        .collect();
     let mut text = String::new();
     writeln!(text, "mode = \"{}\"", settings.mode)?;
     writeln!(text, "interfaces = [\"{BALANCER_INTERFACE}\"]")?;

@@ -5,6 +5,8 @@
 
 pub mod actor;
 pub mod addresses;
+pub mod alone;
+pub mod bench;
 pub mod binary;
 pub mod child;
 pub mod command;

@@ -5,5 +5,8 @@ use aya::include_bytes_aligned;
 /// The flood generator.
 pub static FLOOD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/flood"));
 
+/// What the benchmarks compare with.
+pub static COMPARE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/compare"));
+
 /// The wire: redirect, blackhole, pass.
 pub static WIRE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/wire"));

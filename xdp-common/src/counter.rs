@@ -57,6 +57,8 @@ pub struct CpuState {
     pub promotions_left: u64,
     /// Heavy sources that got no record because that was spent or the map refused.
     pub promotions_refused: u64,
+    /// SYNs to addresses that had nothing left: one of several is looked at.
+    pub overload_syns: u64,
     /// Samples that found the ring full.
     pub samples_lost: u64,
     /// Packets really dropped (enforce).

@@ -3,7 +3,9 @@
 use core::mem::size_of;
 
 use crate::{
-    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord, sketch,
+    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
+    address_index::{self, AddressBucket},
+    list_filter, sketch,
     source::LOCAL_SLOTS,
 };
 
@@ -12,17 +14,18 @@ const _: () = assert!(size_of::<Address>() == 16);
 const _: () = assert!(size_of::<AddressPolicy>() == 24 + 8 + 4 + 4);
 const _: () = assert!(size_of::<AddressCpu>() == 64 * 8 + 16 + 16);
 const _: () = assert!(size_of::<ListEntry>() == 16);
-const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8);
+const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 8);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
-const _: () = assert!(size_of::<CpuState>() == 64);
+const _: () = assert!(size_of::<CpuState>() == 72);
 const _: () = assert!(size_of::<Sample>() == 24 + 128);
 const _: () = assert!(size_of::<sketch::Block>() == 32);
+const _: () = assert!(size_of::<AddressBucket>() == 128);
 
 /// The bucket of an address, alone on its cache line, so that two addresses under attack do not share one.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AddressBucket {
+pub struct RateBucket {
     /// Theoretical arrival time (see [`crate::rate`]), CLOCK_MONOTONIC ns.
     pub tat_ns: u64,
     /// The rest of the line.
@@ -54,16 +57,22 @@ impl Default for Capacity {
 }
 
 impl Capacity {
+    /// Slots of addresses, with slot 0 for traffic to none of them.
+    pub const fn slots(&self) -> u32 {
+        self.addresses + 1
+    }
+
     /// Bytes that the maps take with so many possible CPUs, all filled. Element overheads are those of the kernel's
     /// `struct htab_elem` (48 bytes), `struct lpm_trie_node` (40, and up to one intermediate node per entry) and the
     /// hash buckets (16).
     pub const fn memory_bytes(&self, cpus: u64) -> u64 {
-        let per_cpu = (self.addresses as u64 + 1) * size_of::<AddressCpu>() as u64
+        let per_cpu = self.slots() as u64 * size_of::<AddressCpu>() as u64
             + LOCAL_SLOTS as u64 * size_of::<SourceLocal>() as u64
             + size_of::<CpuState>() as u64;
-        let addresses = self.addresses as u64 * (48 + 16 + 16 + size_of::<AddressPolicy>() as u64)
-            + (self.addresses as u64 + 1) * size_of::<AddressBucket>() as u64;
-        let list = self.list_entries as u64 * (2 * (40 + 16) + size_of::<ListEntry>() as u64);
+        let addresses = address_index::buckets(self.addresses) as u64 * size_of::<AddressBucket>() as u64
+            + self.slots() as u64 * (2 * size_of::<AddressPolicy>() + size_of::<RateBucket>()) as u64;
+        let filter = list_filter::WORDS as u64 * 8;
+        let list = filter + self.list_entries as u64 * (2 * (40 + 16) + size_of::<ListEntry>() as u64);
         let sources = self.sources as u64 * (48 + 16 + 16 + size_of::<SourceRecord>() as u64);
         let sketch = sketch::BLOCKS as u64 * size_of::<sketch::Block>() as u64;
         per_cpu * cpus + addresses + list + sources + sketch + SAMPLE_RING_BYTES as u64
@@ -73,9 +82,10 @@ impl Capacity {
 #[cfg(feature = "user")]
 mod pod {
     //! Every bit pattern is a value of these types, and none has padding: they may travel through aya's maps.
-    use super::AddressBucket;
+    use super::RateBucket;
     use crate::{
-        Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord, sketch::Block,
+        Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
+        address_index::AddressBucket, sketch::Block,
     };
 
     macro_rules! pod {
@@ -92,6 +102,7 @@ mod pod {
         Block,
         CpuState,
         ListEntry,
+        RateBucket,
         Settings,
         SourceLocal,
         SourceRecord,

@@ -2,9 +2,11 @@
 #![no_std]
 
 pub mod address;
+pub mod address_index;
 pub mod counter;
 pub mod layout;
 pub mod list;
+pub mod list_filter;
 pub mod map_name;
 pub mod policy;
 pub mod rate;

@@ -5,12 +5,16 @@ pub const PIN_VERSION: u32 = 1;
 
 /// Array of one [`crate::Settings`].
 pub const SETTINGS: &str = "SETTINGS";
-/// Hash: protected [`crate::Address`] → [`crate::AddressPolicy`].
+/// Array of [`crate::address_index::AddressBucket`]: protected address → element of POLICIES.
 pub const ADDRESSES: &str = "ADDRESSES";
+/// Array, two elements for each slot: [`crate::AddressPolicy`].
+pub const POLICIES: &str = "POLICIES";
 /// Per-CPU array by slot: [`crate::AddressCpu`].
 pub const ADDRESS_CPU: &str = "ADDRESS_CPU";
-/// Array by slot: [`crate::layout::AddressBucket`].
-pub const ADDRESS_BUCKET: &str = "ADDRESS_BUCKET";
+/// Array by slot: [`crate::layout::RateBucket`].
+pub const ADDRESS_RATE: &str = "ADDRESS_RATE";
+/// Array of words: the bits of [`crate::list_filter`].
+pub const LIST_FILTER: &str = "LIST_FILTER";
 /// LPM trie: source prefix → [`crate::ListEntry`].
 pub const SOURCE_LIST: &str = "SOURCE_LIST";
 /// Array of [`crate::sketch::Block`].
@@ -28,8 +32,10 @@ pub const SAMPLES: &str = "SAMPLES";
 pub const ALL: &[&str] = &[
     SETTINGS,
     ADDRESSES,
+    POLICIES,
     ADDRESS_CPU,
-    ADDRESS_BUCKET,
+    ADDRESS_RATE,
+    LIST_FILTER,
     SOURCE_LIST,
     SKETCH,
     SOURCES,

@@ -13,8 +13,8 @@ pub enum Rung {
     Limit = 1,
 }
 
-/// Value of the map of protected addresses. Replaced as a whole: the kernel's hash map swaps elements under RCU, so no
-/// packet sees half of an update.
+/// The policy of a slot. Written where nobody reads, then made to hold by one word (see [`crate::address_index`]), so that
+/// no packet sees half of an update.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AddressPolicy {

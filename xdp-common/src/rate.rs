@@ -109,6 +109,12 @@ pub struct LocalBucket {
 }
 
 impl LocalBucket {
+    /// True while this CPU knows that the bucket has nothing to give.
+    #[inline(always)]
+    pub const fn is_dry(&self, now_ns: u64) -> bool {
+        self.credit == 0 && now_ns < self.dry_until_ns
+    }
+
     /// Admits one packet at `now_ns`, or not. `shared` is the bucket's TAT.
     #[inline(always)]
     pub fn admit(&mut self, shared: &impl SharedWord, limit: &Limit, now_ns: u64) -> bool {

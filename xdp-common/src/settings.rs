@@ -25,8 +25,12 @@ pub struct Settings {
     pub sample_interval_ns: u64,
     /// A [`Mode`].
     pub mode: u32,
+    /// Buckets of the protected addresses, less one (a power of two less one).
+    pub address_mask: u32,
     /// Lower end of the host's `net.ipv4.ip_local_port_range`: a UDP socket bound in it is a client, not a service.
     pub ephemeral_low: u16,
     /// Upper end of the same, included.
     pub ephemeral_high: u16,
+    /// Zero.
+    pub reserved: u32,
 }

@@ -59,10 +59,10 @@ pub const fn block_of(hash: u64) -> u32 {
 }
 
 impl Block {
-    /// Counts one SYN of the source with this `hash`; the answer is the estimate of its SYNs in this window, after the
-    /// correction for others.
+    /// Counts `syns` SYNs (1 to 64) of the source with this `hash`; the answer is the estimate of its SYNs in this window,
+    /// after the correction for others.
     #[inline(always)]
-    pub fn count(&mut self, hash: u64, now_ns: u64) -> u32 {
+    pub fn count(&mut self, hash: u64, syns: u64, now_ns: u64) -> u32 {
         self.age(now_ns >> WINDOW_SHIFT);
         let columns = hash >> 32;
         let mut least = u64::MAX;
@@ -71,11 +71,10 @@ impl Block {
             let shift = ((columns >> (row * 3)) & (COLUMNS - 1)) * 8;
             let counters = self.rows[row];
             let counter = (counters >> shift) & 0xff;
-            if counter < 0xff {
-                self.rows[row] = counters + (1 << shift);
-            }
+            let counted = if counter + syns < 0xff { counter + syns } else { 0xff };
+            self.rows[row] = counters + ((counted - counter) << shift);
             let noise = (sum(counters) - counter) / COLUMNS;
-            let own = (counter + 1).saturating_sub(noise);
+            let own = counted.saturating_sub(noise);
             if own < least {
                 least = own;
             }
@@ -138,10 +137,10 @@ mod tests {
         let mut block = Block::default();
         let h = hash(v4(1), SEED);
         for n in 1..=40 {
-            assert_eq!(block.count(h, 0), n);
+            assert_eq!(block.count(h, 1, 0), n);
         }
-        assert_eq!(block.count(h, 1 << WINDOW_SHIFT), 21);
-        assert_eq!(block.count(h, 20 << WINDOW_SHIFT), 1);
+        assert_eq!(block.count(h, 1, 1 << WINDOW_SHIFT), 21);
+        assert_eq!(block.count(h, 1, 20 << WINDOW_SHIFT), 1);
     }
 
     /// A million random SYNs in one window beside fifty sources of 500 each: the fifty are found, strangers are not.
@@ -162,7 +161,7 @@ mod tests {
                 v4(0x4000_0000 | (state as u32 >> 3))
             };
             let h = hash(source, SEED);
-            let estimate = blocks[block_of(h) as usize].count(h, 0);
+            let estimate = blocks[block_of(h) as usize].count(h, 1, 0);
             if estimate >= promote_at(1_000, 1_000) {
                 match heavy {
                     true => found[(n / 41 % 50) as usize] = true,

@@ -10,6 +10,9 @@ pub const LOCAL_SLOTS: u32 = 1 << 10;
 /// flood of new heavy sources would otherwise pay for each packet.
 pub const PROMOTIONS_PER_TICK: u32 = 16;
 
+/// While an address has nothing left, one SYN of so many is looked at, and stands for all of them.
+pub const SAMPLING: u64 = 16;
+
 /// The shared record of a heavy source. Counts lag by what CPUs hold in their [`SourceLocal`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

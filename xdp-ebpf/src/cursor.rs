@@ -1,6 +1,9 @@
 //! The only place that reads packet bytes by address: a cursor that moves forward and checks each step.
 
-use core::{marker::PhantomData, mem::size_of};
+use core::{
+    marker::PhantomData,
+    mem::{size_of, transmute_copy},
+};
 
 /// A frame that can be read: its linear part by address, and the length of all of it.
 pub trait Frame {
@@ -31,50 +34,50 @@ impl Frame for &[u8] {
 /// Header types: plain bytes, so that every bit pattern is a value.
 ///
 /// # Safety
-/// The type must be `repr(C)` or `repr(transparent)` of integers and byte arrays.
-pub unsafe trait Wire: Copy {}
+/// The type must be `repr(C)` or `repr(transparent)` of integers and byte arrays, and `Words` an array of integers of the
+/// same size.
+pub unsafe trait Wire: Copy {
+    /// The words that it is read by.
+    type Words: Copy;
+}
 
 macro_rules! wire {
-    ($($header:ty),+ $(,)?) => {
-        // SAFETY: `repr(C)` structures of integers and byte arrays.
-        $(unsafe impl Wire for $header {})+
+    ($($header:ty as [$word:ty; $count:literal]),+ $(,)?) => {
+        $(
+            const _: () = assert!(size_of::<$header>() == size_of::<[$word; $count]>());
+            // SAFETY: a `repr(C)` structure of integers and byte arrays, of the size just asserted.
+            unsafe impl Wire for $header {
+                type Words = [$word; $count];
+            }
+        )+
     };
 }
 wire!(
-    network_types::eth::EthHdr,
-    network_types::vlan::VlanHdr,
-    network_types::ip::Ipv4Hdr,
-    network_types::ip::Ipv6Hdr,
-    network_types::tcp::TcpHdr,
-    network_types::udp::UdpHdr,
-    [u8; 2],
-    [u8; 4],
-    [u8; 8],
+    network_types::eth::EthHdr as [u16; 7],
+    network_types::vlan::VlanHdr as [u16; 2],
+    network_types::ip::Ipv4Hdr as [u32; 5],
+    network_types::ip::Ipv6Hdr as [u32; 10],
+    network_types::tcp::TcpHdr as [u32; 5],
+    network_types::udp::UdpHdr as [u32; 2],
+    [u8; 4] as [u32; 1],
 );
 
-/// Reads a header that may lie anywhere.
+/// Reads words that may lie anywhere.
 ///
 /// # Safety
-/// `size_of::<T>()` bytes from `at` must be readable.
-#[cfg(not(target_arch = "bpf"))]
+/// `size_of::<W>()` bytes from `at` must be readable, and any bytes a value of `W`.
 #[inline(always)]
-unsafe fn load<T: Wire>(at: *const T) -> T {
-    // SAFETY: the caller's; `Wire` types accept any bytes, and the read makes no claim of alignment.
-    unsafe { at.read_unaligned() }
-}
-
-/// Reads a header in words of four bytes. The code generator would otherwise go byte by byte, four times as many
-/// instructions; JITs that run XDP load unaligned words, and the verifier lets packet reads do so there.
-///
-/// # Safety
-/// `size_of::<T>()` bytes from `at` must be readable.
-#[cfg(target_arch = "bpf")]
-#[inline(always)]
-unsafe fn load<T: Wire>(at: *const T) -> T {
-    #[repr(C, align(4))]
-    struct Words<T>(T);
-    // SAFETY: the caller's; `Wire` types accept any bytes. The claimed alignment decides the width of loads, no more.
-    unsafe { (*at.cast::<Words<T>>()).0 }
+unsafe fn load<W: Copy>(at: *const W) -> W {
+    // SAFETY: the caller's. For BPF the pointer is dereferenced as if it were aligned: otherwise the code generator goes
+    // byte by byte, four times as many instructions. JITs that run XDP load unaligned words, and the verifier lets packet
+    // reads do so there.
+    unsafe {
+        if cfg!(target_arch = "bpf") {
+            *at
+        } else {
+            at.read_unaligned()
+        }
+    }
 }
 
 /// A position in a frame.
@@ -105,8 +108,9 @@ impl<'a, F: Frame> Cursor<'a, F> {
         if next > self.end {
             return None;
         }
-        // SAFETY: `size_of::<T>()` bytes from `at` lie within the frame, which lives as long as `self.frame`.
-        let value = unsafe { load(self.at as *const T) };
+        // SAFETY: `size_of::<T>()` bytes from `at` lie within the frame, which lives as long as `self.frame`; words and
+        // header are plain bytes of one size (see [`Wire`]).
+        let value = unsafe { transmute_copy(&load(self.at as *const T::Words)) };
         self.at = next;
         Some(value)
     }

@@ -6,7 +6,7 @@ mod list;
 mod source;
 mod syn;
 
-use xdp_common::{AddressPolicy, Reason};
+use xdp_common::{Reason, address_index::Found};
 
 use crate::{
     packet::{Packet, Transport},
@@ -27,26 +27,23 @@ pub struct Judgement {
 /// Judges a packet with a readable destination.
 #[inline(always)]
 pub fn judge<T: Tables>(packet: &Packet, tables: &T) -> Judgement {
-    let policy = tables.policy(&packet.destination);
-    let slot = match policy {
-        Some(policy) => policy.slot,
-        None => 0,
-    };
-    let reason = stages(packet, policy, tables);
+    let found = tables.find(&packet.destination);
+    let slot = found.slot();
+    let reason = stages(packet, found, tables);
     let excess = syn::is_excess(reason) && syn::note_excess(slot, tables);
     Judgement { slot, reason, excess }
 }
 
 #[inline(always)]
-fn stages<T: Tables>(packet: &Packet, policy: Option<&AddressPolicy>, tables: &T) -> Reason {
+fn stages<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Reason {
     if let Some(reason) = list::stage(packet, tables) {
         return reason;
     }
-    let Some(policy) = policy else {
+    if !found.is_protected() {
         return Reason::NotOurs;
-    };
-    if policy.blackhole_until_ns != 0
-        && let Some(reason) = blackhole::stage(packet, policy, tables)
+    }
+    if found.blackhole
+        && let Some(reason) = blackhole::stage(packet, found, tables)
     {
         return reason;
     }
@@ -54,7 +51,7 @@ fn stages<T: Tables>(packet: &Packet, policy: Option<&AddressPolicy>, tables: &T
         return reason;
     }
     match packet.transport {
-        Transport::Tcp if packet.is_syn() => syn::stage(packet, policy, tables),
+        Transport::Tcp if packet.is_syn() => syn::stage(packet, found, tables),
         Transport::Tcp => Reason::Tcp,
         Transport::Udp => Reason::Udp,
         Transport::Icmp => Reason::Icmp,

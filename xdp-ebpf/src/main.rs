@@ -27,22 +27,22 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 pub(crate) fn levee(ctx: XdpContext) -> u32 {
     let tables = KernelTables::new(&ctx);
     let judgement = examine(&maps::XdpFrame(&ctx), &tables);
-    account::count(&judgement);
+    account::count(&tables, &judgement);
     if judgement.excess {
         tell_of_excess(&ctx, &judgement);
     }
-    act(&ctx, &judgement)
+    act(&ctx, &tables, &judgement)
 }
 
 /// The one exit.
 #[inline(always)]
-fn act(ctx: &XdpContext, judgement: &Judgement) -> u32 {
+fn act(ctx: &XdpContext, tables: &KernelTables<'_>, judgement: &Judgement) -> u32 {
     let enforce = maps::enforces();
     match judgement.reason.action() {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => {
-            sample::take(ctx, judgement);
-            account::count_drop(enforce);
+            sample::take(ctx, tables, judgement);
+            account::count_drop(tables, enforce);
             if enforce {
                 xdp_action::XDP_DROP
             } else {

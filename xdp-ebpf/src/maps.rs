@@ -1,18 +1,22 @@
 //! Every map, beside its contract: who writes, who reads, what bounds it, what happens when it is full. All are pinned
 //! by name, so that they outlive the agent. Sizes given here are the defaults; the agent sets them by its limits.
 
+use core::{cell::Cell, ptr};
+
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::generated::bpf_xdp_get_buff_len,
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key, ring_buf::RingBufEntry},
+    maps::{Array, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key, ring_buf::RingBufEntry},
     programs::XdpContext,
 };
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
-    layout::{AddressBucket, SAMPLE_RING_BYTES},
+    Address, AddressCpu, AddressPolicy, CpuState, Limit, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
+    address_index::{self, AddressBucket, Found},
+    layout::{RateBucket, SAMPLE_RING_BYTES},
+    list_filter,
     sketch::{self, Block},
-    source::LOCAL_SLOTS,
+    source::{LOCAL_SLOTS, SAMPLING},
 };
 use xdp_ebpf::{OwnSocket, Packet, SharedSource, Tables, cursor::Frame};
 
@@ -22,9 +26,13 @@ use crate::{clock, socket, word::KernelWord};
 #[map]
 static SETTINGS: Array<Settings> = Array::pinned(1, 0);
 
-/// Protected address → policy. Written by the agent, one whole element at a time. Full: the agent refuses the address.
+/// Protected address → element of POLICIES, in buckets. Written by the agent. Full: the agent refuses the address.
 #[map]
-static ADDRESSES: HashMap<Address, AddressPolicy> = HashMap::pinned(1_024, 0);
+static ADDRESSES: Array<AddressBucket> = Array::pinned(1_024, 0);
+
+/// Two for each slot: the agent writes the one that does not hold, then points ADDRESSES to it.
+#[map]
+static POLICIES: Array<AddressPolicy> = Array::pinned(2_050, 0);
 
 /// By slot. Each CPU writes its own; the agent sums. Bounded by the number of protected addresses and slot 0.
 #[map]
@@ -32,7 +40,11 @@ static ADDRESS_CPU: PerCpuArray<AddressCpu> = PerCpuArray::pinned(1_025, 0);
 
 /// By slot: the SYN bucket, shared by all CPUs through compare-and-swap of one word, once a batch.
 #[map]
-static ADDRESS_BUCKET: Array<AddressBucket> = Array::pinned(1_025, 0);
+static ADDRESS_RATE: Array<RateBucket> = Array::pinned(1_025, 0);
+
+/// Where SOURCE_LIST has entries at all. Written by the agent: bits before entries. Never full.
+#[map]
+static LIST_FILTER: Array<u64> = Array::pinned(list_filter::WORDS, 0);
 
 /// Listed source prefixes. Written by the agent, read for each packet. Full: the agent refuses the entry.
 #[map]
@@ -79,10 +91,22 @@ impl Frame for XdpFrame<'_> {
     }
 }
 
+/// What holds where the map has no element, which cannot be.
+static NOTHING_SET: Settings = Settings {
+    source_syn: Limit::UNLIMITED,
+    seed: [0; 2],
+    sample_interval_ns: 0,
+    mode: Mode::Monitor as u32,
+    address_mask: 0,
+    ephemeral_low: 0,
+    ephemeral_high: 0,
+    reserved: 0,
+};
+
 /// The settings; before the agent's first write, all zero.
 #[inline(always)]
-pub(crate) fn settings() -> Settings {
-    SETTINGS.get(0).copied().unwrap_or_default()
+pub(crate) fn settings() -> &'static Settings {
+    SETTINGS.get(0).unwrap_or(&NOTHING_SET)
 }
 
 /// True in enforce mode.
@@ -93,35 +117,39 @@ pub(crate) fn enforces() -> bool {
         .is_some_and(|settings| settings.mode == Mode::Enforce as u32)
 }
 
-/// This CPU's own state.
-#[inline(always)]
-pub(crate) fn cpu_state() -> Option<&'static mut CpuState> {
-    // SAFETY: this CPU's element; XDP runs to its end on one CPU, and callers hold the reference only for a few lines.
-    CPU.get_ptr_mut(0).map(|cpu| unsafe { &mut *cpu })
-}
-
-/// This CPU's side of an address slot.
-#[inline(always)]
-pub(crate) fn address_cpu(slot: u32) -> Option<&'static mut AddressCpu> {
-    // SAFETY: as for `cpu_state`.
-    ADDRESS_CPU.get_ptr_mut(slot).map(|cpu| unsafe { &mut *cpu })
-}
-
 /// Room for a sample, if the ring has any.
 #[inline(always)]
 pub(crate) fn reserve_sample() -> Option<RingBufEntry<Sample>> {
     SAMPLES.reserve(0)
 }
 
-/// The maps as the judge sees them.
+/// The maps, as one packet sees them. A packet has one CPU and one slot: what it looked up for them once, it keeps.
 pub(crate) struct KernelTables<'a> {
     ctx: &'a XdpContext,
+    now_ns: Cell<u64>,
+    cpu: Cell<*mut CpuState>,
+    address_cpu: Cell<*mut AddressCpu>,
 }
 
 impl<'a> KernelTables<'a> {
     #[inline(always)]
     pub(crate) fn new(ctx: &'a XdpContext) -> Self {
-        Self { ctx }
+        Self {
+            ctx,
+            now_ns: Cell::new(0),
+            cpu: Cell::new(ptr::null_mut()),
+            address_cpu: Cell::new(ptr::null_mut()),
+        }
+    }
+
+    /// Lends this CPU's own state.
+    #[inline(always)]
+    pub(crate) fn with_cpu<R>(&self, with: impl FnOnce(&mut CpuState) -> R) -> Option<R> {
+        if self.cpu.get().is_null() {
+            self.cpu.set(CPU.get_ptr_mut(0)?);
+        }
+        // SAFETY: this CPU's element; XDP runs to its end on one CPU, and no other reference lives outside a `with`.
+        Some(with(unsafe { &mut *self.cpu.get() }))
     }
 }
 
@@ -130,55 +158,88 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn now_ns(&self) -> u64 {
-        clock::now_ns()
+        if self.now_ns.get() == 0 {
+            self.now_ns.set(self.with_cpu(clock::now_ns).unwrap_or(0));
+        }
+        self.now_ns.get()
     }
 
     #[inline(always)]
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> &Settings {
         settings()
     }
 
     #[inline(always)]
-    fn policy(&self, destination: &Address) -> Option<&AddressPolicy> {
-        // SAFETY: the agent replaces elements as a whole, so no field changes under the reference.
-        unsafe { ADDRESSES.get(destination) }
+    fn find(&self, destination: &Address) -> Found {
+        for bucket in address_index::choices(*destination, settings().address_mask) {
+            let Some(bucket) = ADDRESSES.get(bucket) else {
+                break;
+            };
+            let found = bucket.find(*destination);
+            if found.is_protected() {
+                return found;
+            }
+        }
+        Found::NONE
+    }
+
+    #[inline(always)]
+    fn policy(&self, found: Found) -> Option<&AddressPolicy> {
+        POLICIES.get(found.policy)
     }
 
     #[inline(always)]
     fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry> {
+        let (word, bit) = list_filter::place(list_filter::bit_of(*source));
+        if LIST_FILTER.get(word)? & bit == 0 {
+            return None;
+        }
         SOURCE_LIST.get(Key::new(prefix_len, source.to_bytes()))
     }
 
     #[inline(always)]
-    fn address_bucket(&self, slot: u32) -> Option<KernelWord> {
+    fn address_rate(&self, slot: u32) -> Option<KernelWord> {
         // SAFETY: a live, aligned word of a map element, changed by atomic operations only.
-        ADDRESS_BUCKET
+        ADDRESS_RATE
             .get_ptr_mut(slot)
             .map(|bucket| unsafe { KernelWord::new(&raw mut (*bucket).tat_ns) })
     }
 
     #[inline(always)]
     fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R> {
-        address_cpu(slot).map(with)
+        if self.address_cpu.get().is_null() {
+            self.address_cpu.set(ADDRESS_CPU.get_ptr_mut(slot)?);
+        }
+        // SAFETY: as for `with_cpu`.
+        Some(with(unsafe { &mut *self.address_cpu.get() }))
     }
 
     #[inline(always)]
-    fn sketch_count(&self, hash: u64, now_ns: u64) -> u32 {
+    fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32 {
         let Some(shared) = SKETCH.get_ptr_mut(sketch::block_of(hash)) else {
             return 0;
         };
         // SAFETY: a live, aligned element. Another CPU may write it between read and write: a count is lost, and both
         // states are sound.
         let mut block = unsafe { shared.read() };
-        let estimate = block.count(hash, now_ns);
+        let estimate = block.count(hash, syns, now_ns);
         // SAFETY: as above.
         unsafe { shared.write(block) };
         estimate
     }
 
     #[inline(always)]
+    fn sampling_turn(&self) -> bool {
+        self.with_cpu(|cpu| {
+            cpu.overload_syns += 1;
+            cpu.overload_syns % SAMPLING == 0
+        })
+        .unwrap_or(false)
+    }
+
+    #[inline(always)]
     fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R> {
-        // SAFETY: as for `cpu_state`.
+        // SAFETY: as for `with_cpu`.
         SOURCE_LOCAL.get_ptr_mut(slot).map(|local| with(unsafe { &mut *local }))
     }
 
@@ -198,24 +259,20 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn may_promote(&self) -> bool {
-        let Some(cpu) = cpu_state() else {
-            return false;
-        };
-        if cpu.promotions_left == 0 {
-            cpu.promotions_refused += 1;
-            return false;
-        }
-        cpu.promotions_left -= 1;
-        true
+        self.with_cpu(|cpu| {
+            let may = cpu.promotions_left > 0;
+            cpu.promotions_left -= u64::from(may);
+            cpu.promotions_refused += u64::from(!may);
+            may
+        })
+        .unwrap_or(false)
     }
 
     #[inline(always)]
     fn insert_source(&self, source: &Address, record: &SourceRecord) {
         // Another CPU may have been faster (EEXIST): its record is as good.
-        if SOURCES.insert(source, record, u64::from(BPF_NOEXIST)).is_err()
-            && let Some(cpu) = cpu_state()
-        {
-            cpu.promotions_refused += 1;
+        if SOURCES.insert(source, record, u64::from(BPF_NOEXIST)).is_err() {
+            self.with_cpu(|cpu| cpu.promotions_refused += 1);
         }
     }
 

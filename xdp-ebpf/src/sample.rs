@@ -5,29 +5,29 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use xdp_common::sample::{SAMPLE_BYTES, Sample};
-use xdp_ebpf::Judgement;
+use xdp_ebpf::{Judgement, Tables as _};
 
-use crate::{clock, maps};
+use crate::maps::{self, KernelTables};
 
 const ETHERNET_HEADER_LEN: u32 = 14;
 
 /// Sends the packet's headers to user space, if this CPU's turn has come.
 #[inline(always)]
-pub(crate) fn take(ctx: &XdpContext, judgement: &Judgement) {
-    let interval_ns = maps::settings().sample_interval_ns;
+pub(crate) fn take(ctx: &XdpContext, tables: &KernelTables<'_>, judgement: &Judgement) {
+    let interval_ns = tables.settings().sample_interval_ns;
     if interval_ns == 0 {
         return;
     }
-    let now_ns = clock::now_ns();
-    let Some(cpu) = maps::cpu_state() else {
-        return;
-    };
-    if now_ns < cpu.next_sample_ns {
-        return;
-    }
-    cpu.next_sample_ns = now_ns + interval_ns;
-    if !send(ctx, judgement, now_ns) {
-        cpu.samples_lost += 1;
+    let now_ns = tables.now_ns();
+    let turn = tables.with_cpu(|cpu| {
+        let turn = now_ns >= cpu.next_sample_ns;
+        if turn {
+            cpu.next_sample_ns = now_ns + interval_ns;
+        }
+        turn
+    });
+    if turn == Some(true) && !send(ctx, judgement, now_ns) {
+        tables.with_cpu(|cpu| cpu.samples_lost += 1);
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the judge may look up and change: the kernel's maps in the program, plain memory in tests on the host.
 
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord, word::SharedWord,
+    Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord, address_index::Found,
+    word::SharedWord,
 };
 
 use crate::packet::Packet;
@@ -39,17 +40,21 @@ pub trait Tables {
     /// CLOCK_MONOTONIC to the jiffy, ns.
     fn now_ns(&self) -> u64;
     /// The settings of the whole program.
-    fn settings(&self) -> Settings;
-    /// The policy of a protected address.
-    fn policy(&self, destination: &Address) -> Option<&AddressPolicy>;
+    fn settings(&self) -> &Settings;
+    /// Looks for a protected address.
+    fn find(&self, destination: &Address) -> Found;
+    /// Its policy.
+    fn policy(&self, found: Found) -> Option<&AddressPolicy>;
     /// The longest listed prefix of at most `prefix_len` bits that holds the source.
     fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry>;
     /// The shared SYN bucket of an address.
-    fn address_bucket(&self, slot: u32) -> Option<Self::Word>;
+    fn address_rate(&self, slot: u32) -> Option<Self::Word>;
     /// This CPU's side of an address.
     fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R>;
-    /// Counts a SYN in the sketch; the estimate of its source's SYNs in this window.
-    fn sketch_count(&self, hash: u64, now_ns: u64) -> u32;
+    /// Counts SYNs in the sketch; the estimate of their source's SYNs in this window.
+    fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32;
+    /// True for one of [`SAMPLING`](xdp_common::source::SAMPLING) calls on this CPU.
+    fn sampling_turn(&self) -> bool;
     /// This CPU's cache slot for heavy sources.
     fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R>;
     /// The shared record of a heavy source.

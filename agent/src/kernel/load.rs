@@ -2,9 +2,9 @@
 
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned, programs::ProgramError};
 use aya_log::EbpfLogger;
-use xdp_common::{layout::Capacity, map_name};
+use xdp_common::layout::Capacity;
 
-use super::{attach, pins::Pins};
+use super::{attach, maps, pins::Pins};
 use crate::tables::{Result, TableError};
 
 /// The XDP program, compiled by the build script.
@@ -13,14 +13,10 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/levee")
 /// Loads the program; maps that are pinned already are taken as they are, the others are made and pinned.
 pub(super) fn load(pins: &Pins, capacity: &Capacity) -> Result<(Ebpf, EbpfLogger<&'static dyn log::Log>)> {
     let mut loader = EbpfLoader::new();
-    let slots = capacity.addresses + 1;
-    loader
-        .default_map_pin_directory(pins.root())
-        .map_max_entries(map_name::ADDRESSES, capacity.addresses)
-        .map_max_entries(map_name::ADDRESS_CPU, slots)
-        .map_max_entries(map_name::ADDRESS_BUCKET, slots)
-        .map_max_entries(map_name::SOURCE_LIST, capacity.list_entries)
-        .map_max_entries(map_name::SOURCES, capacity.sources);
+    loader.default_map_pin_directory(pins.root());
+    for (name, entries) in maps::sizes(capacity) {
+        loader.map_max_entries(name, entries);
+    }
     let mut ebpf = loader.load(OBJECT).map_err(|error| cannot_load(&error))?;
     let logger = EbpfLogger::init(&mut ebpf)
         .map_err(|error| TableError::Kernel(format!("cannot read the program's events: {error}")))?;

@@ -5,8 +5,9 @@ use std::fs;
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo, MapType, PerCpuArray};
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, Settings, SourceLocal, SourceRecord,
-    layout::{AddressBucket, Capacity},
-    map_name,
+    address_index::{self, AddressBucket},
+    layout::{Capacity, RateBucket},
+    list_filter, map_name,
 };
 
 use super::{convert::failed, pins::Pins};
@@ -15,9 +16,10 @@ use crate::tables::{MapFill, Result, TableError};
 /// Every map that the agent reads or writes element by element (the source list and the samples have rooms of their own).
 pub(super) struct Maps {
     pub(super) settings: Array<MapData, Settings>,
-    pub(super) addresses: HashMap<MapData, Address, AddressPolicy>,
+    pub(super) addresses: Array<MapData, AddressBucket>,
+    pub(super) policies: Array<MapData, AddressPolicy>,
     pub(super) address_cpu: PerCpuArray<MapData, AddressCpu>,
-    pub(super) address_bucket: Array<MapData, AddressBucket>,
+    pub(super) address_rate: Array<MapData, RateBucket>,
     pub(super) sources: HashMap<MapData, Address, SourceRecord>,
     pub(super) source_local: PerCpuArray<MapData, SourceLocal>,
     pub(super) cpu: PerCpuArray<MapData, CpuState>,
@@ -38,9 +40,10 @@ impl Maps {
     pub(super) fn open(pins: &Pins) -> Result<Self> {
         Ok(Self {
             settings: open(pins, map_name::SETTINGS, Map::Array)?,
-            addresses: open(pins, map_name::ADDRESSES, Map::HashMap)?,
+            addresses: open(pins, map_name::ADDRESSES, Map::Array)?,
+            policies: open(pins, map_name::POLICIES, Map::Array)?,
             address_cpu: open(pins, map_name::ADDRESS_CPU, Map::PerCpuArray)?,
-            address_bucket: open(pins, map_name::ADDRESS_BUCKET, Map::Array)?,
+            address_rate: open(pins, map_name::ADDRESS_RATE, Map::Array)?,
             sources: open(pins, map_name::SOURCES, Map::LruHashMap)?,
             source_local: open(pins, map_name::SOURCE_LOCAL, Map::PerCpuArray)?,
             cpu: open(pins, map_name::CPU, Map::PerCpuArray)?,
@@ -69,16 +72,24 @@ fn info(pins: &Pins, name: &str) -> Result<MapInfo> {
 }
 
 /// Name, type, bytes of key and value, and wanted entries of each map.
-fn expected(capacity: &Capacity) -> [(&'static str, MapType, u32, usize, u32); 9] {
-    let slots = capacity.addresses + 1;
+fn expected(capacity: &Capacity) -> [(&'static str, MapType, u32, usize, u32); 11] {
+    let slots = capacity.slots();
+    let buckets = address_index::buckets(capacity.addresses);
     [
         (map_name::SETTINGS, MapType::Array, 4, size_of::<Settings>(), 1),
         (
             map_name::ADDRESSES,
-            MapType::Hash,
-            16,
+            MapType::Array,
+            4,
+            size_of::<AddressBucket>(),
+            buckets,
+        ),
+        (
+            map_name::POLICIES,
+            MapType::Array,
+            4,
             size_of::<AddressPolicy>(),
-            capacity.addresses,
+            2 * slots,
         ),
         (
             map_name::ADDRESS_CPU,
@@ -88,11 +99,18 @@ fn expected(capacity: &Capacity) -> [(&'static str, MapType, u32, usize, u32); 9
             slots,
         ),
         (
-            map_name::ADDRESS_BUCKET,
+            map_name::ADDRESS_RATE,
             MapType::Array,
             4,
-            size_of::<AddressBucket>(),
+            size_of::<RateBucket>(),
             slots,
+        ),
+        (
+            map_name::LIST_FILTER,
+            MapType::Array,
+            4,
+            size_of::<u64>(),
+            list_filter::WORDS,
         ),
         (
             map_name::SOURCE_LIST,
@@ -124,6 +142,13 @@ fn expected(capacity: &Capacity) -> [(&'static str, MapType, u32, usize, u32); 9
         ),
         (map_name::CPU, MapType::PerCpuArray, 4, size_of::<CpuState>(), 1),
     ]
+}
+
+/// The sizes that the loader sets; the others are fixed in the program.
+pub(super) fn sizes(capacity: &Capacity) -> impl Iterator<Item = (&'static str, u32)> {
+    expected(capacity)
+        .into_iter()
+        .map(|(name, _, _, _, entries)| (name, entries))
 }
 
 /// Looks at what is pinned before the loader takes it over, because the loader itself does not look. Maps of another
@@ -161,7 +186,7 @@ pub(super) fn fills(pins: &Pins, addresses: u64, list_entries: u64, sources: u64
         .map(|&name| {
             let info = info(pins, name)?;
             let used = match name {
-                map_name::ADDRESSES => Some(addresses),
+                map_name::ADDRESS_CPU => Some(addresses),
                 map_name::SOURCE_LIST => Some(list_entries),
                 map_name::SOURCES => Some(sources),
                 _ => None,

@@ -8,6 +8,7 @@ mod attach;
 mod bpffs;
 mod convert;
 mod counters;
+mod filter;
 mod list;
 mod load;
 mod maps;
@@ -175,7 +176,7 @@ impl KernelTables for Kernel {
     }
 
     fn entries(&self) -> Result<Vec<ListEntry>> {
-        self.list.entries()
+        Ok(self.list.entries())
     }
 
     fn put_entry(&mut self, entry: &ListEntry) -> Result<()> {
@@ -198,7 +199,7 @@ impl KernelTables for Kernel {
         maps::fills(
             &self.pins,
             self.addresses.len(),
-            self.list.len()?,
+            self.list.len(),
             sources::len(&self.maps)?,
         )
     }

@@ -46,8 +46,10 @@ pub(super) fn write(maps: &mut Maps, wanted: &KernelSettings) -> Result<()> {
             Mode::Monitor => KernelMode::Monitor,
             Mode::Enforce => KernelMode::Enforce,
         } as u32,
+        address_mask: maps.addresses.len() - 1,
         ephemeral_low,
         ephemeral_high,
+        reserved: 0,
     };
     maps.settings
         .set(0, settings, 0)

@@ -1,7 +1,7 @@
 //! Stage: a blackholed address takes nothing new in. What was there before lives on, and so do replies to what this
 //! host itself asked for, which a provider's blackhole would cut.
 
-use xdp_common::{AddressPolicy, Reason};
+use xdp_common::{AddressPolicy, Reason, address_index::Found};
 
 use crate::{
     packet::{Packet, Transport},
@@ -9,7 +9,8 @@ use crate::{
 };
 
 #[inline(always)]
-pub(super) fn stage<T: Tables>(packet: &Packet, policy: &AddressPolicy, tables: &T) -> Option<Reason> {
+pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Option<Reason> {
+    let policy = tables.policy(found)?;
     if !policy.is_blackholed(tables.now_ns()) {
         return None;
     }

@@ -4,34 +4,34 @@
 //! 2. the sketch: counts everybody in fixed memory, says who is heavy;
 //! 3. the shared record of a heavy source: its bucket, exact over all CPUs.
 //!
-//! A stranger of a spoofed flood touches 1 and 2 (two cache lines), never 3.
+//! A stranger of a spoofed flood touches 1 and at times 2 (two cache lines), never 3.
 
 use xdp_common::{Address, Settings, SourceLocal, SourceRecord, sketch, source::local_slot, word::SharedWord};
 
 use crate::tables::{SharedSource, Tables};
 
-/// Counts a SYN of `source` and tells whether it is within the source's rate.
+/// Counts a SYN of `source`, which stands for `syns`, and tells whether it is within the source's rate.
 #[inline(always)]
-pub(super) fn admit<T: Tables>(source: &Address, tables: &T, now_ns: u64) -> bool {
+pub(super) fn admit<T: Tables>(source: &Address, syns: u64, tables: &T, now_ns: u64) -> bool {
     let settings = tables.settings();
     if settings.source_syn.is_unlimited() {
         return true;
     }
     let hash = sketch::hash(*source, settings.seed);
     let slot = local_slot(hash);
-    match tables.with_source_local(slot, |local| ask_cache(local, source, now_ns)) {
+    match tables.with_source_local(slot, |local| ask_cache(local, source, syns, now_ns)) {
         Some(Cached::Dry) => return false,
         Some(Cached::Credit) => return true,
         Some(Cached::Heavy) => {}
         Some(Cached::Stranger) | None => {
-            let estimate = tables.sketch_count(hash, now_ns);
-            if estimate < settings.source_syn.promote_at || !has_record(source, estimate, &settings, tables, now_ns) {
+            let estimate = tables.sketch_count(hash, syns, now_ns);
+            if estimate < settings.source_syn.promote_at || !has_record(source, estimate, settings, tables, now_ns) {
                 return true;
             }
             take_slot(slot, source, tables);
         }
     }
-    admit_heavy(slot, source, &settings, tables, now_ns)
+    admit_heavy(slot, source, settings, tables, now_ns)
 }
 
 /// What the cache knows of a source.
@@ -47,7 +47,7 @@ enum Cached {
 }
 
 #[inline(always)]
-fn ask_cache(local: &mut SourceLocal, source: &Address, now_ns: u64) -> Cached {
+fn ask_cache(local: &mut SourceLocal, source: &Address, syns: u64, now_ns: u64) -> Cached {
     if local.source != *source {
         return Cached::Stranger;
     }
@@ -57,7 +57,7 @@ fn ask_cache(local: &mut SourceLocal, source: &Address, now_ns: u64) -> Cached {
         return Cached::Credit;
     }
     if now_ns < local.bucket.dry_until_ns {
-        local.dropped += 1;
+        local.dropped += syns;
         return Cached::Dry;
     }
     Cached::Heavy

@@ -171,7 +171,8 @@ fn command(toolchain: &Toolchain, task: Task, machine: &Machine) -> Command {
 }
 
 fn flags(machine: &Machine) -> OsString {
-    // aya-ebpf picks register layouts by `bpf_target_arch`; the linker makes BTF from the debug information of profile `bpf`.
+    // aya-ebpf picks register layouts by `bpf_target_arch`. The linker makes BTF from debug information, and the kernel
+    // wants it for every function, those of `core` too, which a profile does not reach.
     let arch = if machine.arch.starts_with("riscv64") {
         "riscv64"
     } else {
@@ -180,6 +181,7 @@ fn flags(machine: &Machine) -> OsString {
     [
         format!("--cfg=bpf_target_arch=\"{arch}\""),
         format!("-Ctarget-cpu={INSTRUCTION_SET}"),
+        "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
     ]
     .join(SEPARATOR)

@@ -1,0 +1,110 @@
+//! The numbers that Levee is held to. Ratios are measured side by side in one run, in alternating rounds, because the
+//! machine is shared and noisy; absolute times are for orientation.
+
+mod comparison;
+mod footprint;
+mod live;
+mod machine;
+mod prepared;
+mod reaction;
+mod row;
+mod test_run;
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use comfy_table::{Table, presets};
+
+use crate::{lab, require};
+pub use row::{Results, Row};
+
+/// Rounds of each side-by-side comparison; the median counts.
+const ROUNDS: usize = 5;
+/// How long a live flood of one round lasts.
+const ROUND: Duration = Duration::from_secs(2);
+
+/// A group of rows that are measured together.
+struct Group {
+    rows: &'static [&'static str],
+    measure: fn() -> Result<Vec<Row>>,
+}
+
+const GROUPS: [Group; 5] = [
+    Group {
+        rows: &["drop_test_run", "established_test_run"],
+        measure: test_run::measure,
+    },
+    Group {
+        rows: &["drop_live", "lru_per_packet_live"],
+        measure: live::drops,
+    },
+    Group {
+        rows: &["established_live"],
+        measure: live::established,
+    },
+    Group {
+        rows: &["first_drop"],
+        measure: reaction::measure,
+    },
+    Group {
+        rows: &["agent_idle_cpu", "agent_idle_memory", "maps_memory"],
+        measure: footprint::measure,
+    },
+];
+
+/// Measures every row whose name contains `only`, or all.
+///
+/// # Errors
+/// Not root, no such row, or a measurement failed.
+pub fn run(only: Option<&str>) -> Result<Results> {
+    require::root()?;
+    lab::sweep();
+    let wanted = |name: &str| only.is_none_or(|pattern| name.contains(pattern));
+    if !GROUPS.iter().flat_map(|group| group.rows).any(|name| wanted(name)) {
+        let names: Vec<_> = GROUPS.iter().flat_map(|group| group.rows).copied().collect();
+        bail!(
+            "--only {}: no row has that in its name; there are {}",
+            only.unwrap_or_default(),
+            names.join(", ")
+        );
+    }
+    let mut results = Vec::new();
+    for group in GROUPS.iter().filter(|group| group.rows.iter().any(|name| wanted(name))) {
+        eprintln!("measuring {} ..", group.rows.join(", "));
+        results.extend((group.measure)()?.into_iter().filter(|row| wanted(row.name)));
+    }
+    Ok(Results {
+        machine: machine::describe()?,
+        results,
+    })
+}
+
+/// The results as a table for people.
+#[must_use]
+pub fn table(results: &Results) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header(["measured", "value", "baseline", "ratio", "target", "met"]);
+    for row in &results.results {
+        let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.1}"));
+        table.add_row([
+            row.name.to_owned(),
+            format!("{:.1} {}", row.value, row.unit),
+            number(row.baseline),
+            row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            row.target.clone(),
+            (if row.met { "yes" } else { "no" }).to_owned(),
+        ]);
+    }
+    let machine = &results.machine;
+    format!(
+        "{table}\n{} with {} cores, Linux {}",
+        machine.cpu, machine.cores, machine.kernel
+    )
+}
+
+/// The middle of the values.
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

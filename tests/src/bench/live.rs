@@ -1,0 +1,112 @@
+//! Cost per packet as the kernel accounts it, under a live flood from random sources: cold caches, the truth.
+
+use std::sync::atomic::AtomicBool;
+
+use agent::tables::{KernelTables as _, XdpMode};
+use anyhow::Result;
+use aya::sys::{Stats, enable_stats};
+
+use super::{
+    ROUND, ROUNDS,
+    comparison::{Accounting, Comparator},
+    median, prepared,
+    row::{Row, Target},
+};
+use crate::{
+    addresses::vips,
+    flood::{self, Flood, Payload, Sources},
+    topology::{BALANCER_INTERFACE, Topology},
+};
+
+/// Packets per second of a flood that the stack behind the program has to take.
+const PASSED_PPS: u32 = 100_000;
+
+/// SYNs: Levee against bare parse-and-drop, and Levee against itself with an LRU insertion per packet.
+pub(super) fn drops() -> Result<Vec<Row>> {
+    let topology = Topology::direct()?;
+    let flood = flood(&topology, Payload::SYN, None);
+    let (mut bare, mut levee, mut lru) = (vec![], vec![], vec![]);
+    let _accounting = enable_stats(Stats::RunTime)?;
+    for _ in 0..ROUNDS {
+        bare.push(bare_ns(&topology, &flood)?);
+        levee.push(levee_ns(&topology, &flood)?);
+        lru.push(lru_ns(&topology, &flood)?);
+    }
+    let (bare, levee, lru) = (median(&mut bare), median(&mut levee), median(&mut lru));
+    Ok(vec![
+        Row::compared("drop_live", levee, "ns", bare, Target::RatioAtMost(2.5)),
+        Row::compared("lru_per_packet_live", lru, "ns", levee, Target::RatioAtLeast(5.0)),
+    ])
+}
+
+/// Segments of established connections, which pass.
+pub(super) fn established() -> Result<Vec<Row>> {
+    const ACK: u8 = 0x10;
+    let topology = Topology::direct()?;
+    let flood = flood(&topology, Payload::Tcp { flags: ACK }, Some(PASSED_PPS));
+    let (mut bare, mut levee) = (vec![], vec![]);
+    let _accounting = enable_stats(Stats::RunTime)?;
+    for _ in 0..ROUNDS {
+        bare.push(bare_ns(&topology, &flood)?);
+        levee.push(levee_ns(&topology, &flood)?);
+    }
+    Ok(vec![Row::compared(
+        "established_live",
+        median(&mut levee),
+        "ns",
+        median(&mut bare),
+        Target::RatioAtMost(2.0),
+    )])
+}
+
+fn flood(topology: &Topology, payload: Payload, rate_pps: Option<u32>) -> Flood {
+    Flood {
+        interface: topology.flood_interface().to_owned(),
+        sources: Sources::Spoofed { v6_percent: 0 },
+        targets: vec![vips()[0]],
+        port: crate::server::PORT,
+        payload,
+        vlans: Vec::new(),
+        rate_pps,
+        duration: ROUND,
+    }
+}
+
+fn bare_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
+    topology.balancer().enter(|| {
+        let mut bare = Comparator::load("bare", None)?;
+        bare.attach(BALANCER_INTERFACE)?;
+        cost(topology, flood, bare.id()?)
+    })
+}
+
+fn levee_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
+    topology.balancer().enter(|| {
+        let mut kernel = prepared::load(&topology.lab().bpf_directory())?;
+        kernel.attach(BALANCER_INTERFACE, XdpMode::Native)?;
+        let id = kernel.program_id()?;
+        let cost = cost(topology, flood, id);
+        kernel.detach_all()?;
+        cost
+    })
+}
+
+fn lru_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
+    topology.balancer().enter(|| {
+        let mut kernel = prepared::load(&topology.lab().bpf_directory())?;
+        let mut lru = Comparator::load("lru_then_levee", Some(kernel.program_id()?))?;
+        lru.attach(BALANCER_INTERFACE)?;
+        let cost = cost(topology, flood, lru.id()?);
+        kernel.detach_all()?;
+        cost
+    })
+}
+
+/// Nanoseconds of a run of this program while the flood lasts.
+fn cost(topology: &Topology, flood: &Flood, program: u32) -> Result<f64> {
+    let before = Accounting::of(program)?;
+    topology
+        .attacker()
+        .enter(|| flood::run(flood, &AtomicBool::new(false)))?;
+    Ok(Accounting::of(program)?.per_run_since(before))
+}
