@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::{
+    alone,
     levee::{Agent, Drops, Settings},
     server,
     topology::Topology,
@@ -82,6 +83,7 @@ pub fn run(options: &Options, progress: &Progress) -> Result<(Outcome, Topology)
         Options::LONGEST.as_secs(),
         options.duration.as_secs_f32()
     );
+    let _turn = alone::wait()?;
     progress.step("making four network namespaces: customers, attacker, the Internet, a load balancer");
     let mut topology = Topology::routed()?;
     progress.step("starting nginx on the load balancer");

@@ -131,6 +131,8 @@ pub fn take_down(name: &str) {
     {
         eprintln!("lab: cannot remove {}: {error}", directory(name).display());
     }
+    // Not empty: there are other labs.
+    let _others = fs::remove_dir(ROOT);
 }
 
 /// Takes down every lab that this process made and did not keep.

@@ -6,8 +6,9 @@
 
 use std::{
     process,
-    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard},
+    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError},
     thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -17,6 +18,9 @@ use signal_hook::{
 };
 
 use crate::lab;
+
+/// Longer than any step that holds the gate.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 static GATE: RwLock<()> = RwLock::new(());
 static INSTALLED: OnceLock<()> = OnceLock::new();
@@ -44,8 +48,21 @@ pub fn install() -> Result<()> {
 }
 
 fn end(signal: i32) {
-    let _closed = GATE.write().unwrap_or_else(PoisonError::into_inner);
+    let _closed = close();
     eprintln!("\ninterrupted: taking the lab down");
     lab::take_down_own();
     process::exit(128 + signal);
+}
+
+/// Shuts the gate. Who holds it for too long waits for something that will not come, and is not waited for.
+fn close() -> Option<RwLockWriteGuard<'static, ()>> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        match GATE.try_write() {
+            Ok(closed) => return Some(closed),
+            Err(TryLockError::Poisoned(closed)) => return Some(closed.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    None
 }
