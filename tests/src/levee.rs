@@ -15,7 +15,8 @@ use aya::{
     Pod,
     maps::{Map, MapData, PerCpuArray},
 };
-use xdp_common::{CpuState, map_name};
+use serde_json::Value;
+use xdp_common::{CpuState, Reason, map_name};
 
 use crate::{
     addresses::vips,
@@ -53,7 +54,7 @@ impl Default for Settings {
         Self {
             mode: "enforce",
             source_syn_rate: 25,
-            source_syn_burst: 50,
+            source_syn_burst: 25,
             address_syn_rate: 20_000,
             address_syn_burst: 20_000,
             protect_also: Vec::new(),
@@ -122,6 +123,24 @@ impl Home {
     /// Runs a command of the agent and returns its standard output.
     pub fn ask(&self, arguments: &[&str]) -> Result<String> {
         output(&mut self.command(arguments)?)
+    }
+
+    /// Runs a command of the agent with `--json` and returns what it printed.
+    pub fn ask_json(&self, arguments: &[&str]) -> Result<Value> {
+        let text = self.ask(&[&["--json"], arguments].concat())?;
+        serde_json::from_str(&text).with_context(|| format!("`agent --json {}` printed {text:?}", arguments.join(" ")))
+    }
+
+    /// Packets that met this reason, at all protected addresses together, as `agent stats` counts them.
+    pub fn packets(&self, reason: Reason) -> Result<u64> {
+        let stats = self.ask_json(&["stats"])?;
+        let addresses = stats["addresses"]
+            .as_array()
+            .context("`agent stats` names no addresses")?;
+        Ok(addresses
+            .iter()
+            .filter_map(|address| address["packets"][reason.name()].as_u64())
+            .sum())
     }
 
     /// Writes the configuration.

@@ -11,6 +11,7 @@ pub mod binary;
 pub mod child;
 pub mod command;
 pub mod cores;
+pub mod customer;
 pub mod demo;
 pub mod expect;
 pub mod flood;

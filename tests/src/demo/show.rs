@@ -76,17 +76,20 @@ pub fn conclusion(outcome: &Outcome, options: &Options) -> String {
 }
 
 fn verdict(calm: &Phase, bare: &Phase, guarded: &Phase) -> &'static str {
-    let served_as_in_calm = guarded.client_success_ratio >= calm.client_success_ratio - 0.005;
-    let quicker = guarded.connect_p99_ms < bare.connect_p99_ms;
-    let hurt = bare.client_success_ratio < calm.client_success_ratio - 0.005 || bare.connect_p99_ms > 50.0;
-    match (hurt, served_as_in_calm, quicker) {
-        (false, _, _) => "This flood is too small to hurt this machine even without the agent: try a higher --rate.",
-        (true, true, true) => "Levee kept the customers in.",
-        (true, true, false) => "Levee served the customers, but no quicker than the bare machine.",
-        (true, false, _) if guarded.client_success_ratio > bare.client_success_ratio => {
+    // A SYN that is lost is sent again after a second: whoever waits much longer than in calm has lost one.
+    let slow_ms = f64::max(20.0, 5.0 * calm.connect_p99_ms);
+    let served = |phase: &Phase| phase.client_success_ratio >= calm.client_success_ratio - 0.005;
+    let quick = |phase: &Phase| phase.connect_p99_ms <= slow_ms;
+    match (served(guarded), quick(guarded)) {
+        _ if served(bare) && quick(bare) => {
+            "This flood is too small to hurt this machine even without the agent: try a higher --rate."
+        }
+        (true, true) => "Levee kept the customers in, and they noticed nothing.",
+        (true, false) => "Levee kept the customers in, but some had to wait: packets were lost before Levee saw them.",
+        (false, _) if guarded.client_success_ratio > bare.client_success_ratio => {
             "Levee helped, but customers were lost: these thresholds do not tell them from this flood."
         }
-        (true, false, _) => "Levee did not help: these thresholds do not tell customers from this flood.",
+        (false, _) => "Levee did not help: these thresholds do not tell customers from this flood.",
     }
 }
 
@@ -174,17 +177,19 @@ mod tests {
     #[test]
     fn the_conclusion_follows_the_numbers() {
         let calm = phase("calm", 1.0, 0.4);
-        let says = |bare: f64, bare_p99: f64, guarded: f64| {
+        let says = |bare: f64, bare_p99: f64, guarded: f64, guarded_p99: f64| {
             verdict(
                 &calm,
                 &phase("flood_unprotected", bare, bare_p99),
-                &phase("flood_protected", guarded, 0.9),
+                &phase("flood_protected", guarded, guarded_p99),
             )
         };
-        assert!(says(0.6, 1_500.0, 1.0).contains("kept"));
-        assert!(says(0.6, 1_500.0, 0.9).contains("helped, but"));
-        assert!(says(0.6, 1_500.0, 0.2).contains("did not help"));
-        assert!(says(1.0, 1.0, 1.0).contains("too small"));
+        assert!(says(0.6, 1_500.0, 1.0, 0.9).contains("noticed nothing"));
+        assert!(says(1.0, 1_500.0, 1.0, 0.9).contains("noticed nothing"));
+        assert!(says(1.0, 1_500.0, 1.0, 1_014.0).contains("had to wait"));
+        assert!(says(0.6, 1_500.0, 0.9, 0.9).contains("helped, but"));
+        assert!(says(0.6, 1_500.0, 0.2, 0.9).contains("did not help"));
+        assert!(says(1.0, 1.0, 1.0, 1.0).contains("too small"));
     }
 
     #[test]
