@@ -195,3 +195,66 @@ fn report(object: &Ebpf, seconds: f64) -> Result<Report> {
     }
     Ok(report)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::flood::{Payload, Sources};
+
+    fn flood(rate_pps: u32, duration: Duration) -> Flood {
+        Flood {
+            interface: "none".to_owned(),
+            sources: Sources::One(Ipv4Addr::LOCALHOST.into()),
+            targets: vec![],
+            port: 80,
+            payload: Payload::SYN,
+            vlans: vec![],
+            rate_pps: Some(rate_pps),
+            duration,
+        }
+    }
+
+    fn paced(rate_pps: u32, duration: Duration) -> (u32, f64) {
+        let mut sent = 0;
+        let send = |frames| {
+            sent += frames;
+            Ok(())
+        };
+        let seconds = pace(&flood(rate_pps, duration), &AtomicBool::new(false), send).expect("a sound rate");
+        (sent, seconds)
+    }
+
+    #[test]
+    fn the_pace_is_kept_and_never_exceeded() {
+        for rate in [50, 2_000, 300_000] {
+            let (sent, seconds) = paced(rate, Duration::from_millis(400));
+            let right = f64::from(rate) * seconds;
+            // Less if the machine was busy with something else.
+            assert!(
+                (right * 0.5..=right * 1.02 + 1.0).contains(&f64::from(sent)),
+                "{sent} of {right} at {rate} per second"
+            );
+        }
+    }
+
+    #[test]
+    fn a_generator_that_was_held_up_does_not_catch_up() {
+        let mut sent = 0;
+        let mut held_up = false;
+        let send = |frames| {
+            sent += frames;
+            if !std::mem::replace(&mut held_up, true) {
+                thread::sleep(Duration::from_millis(200));
+            }
+            Ok(())
+        };
+        let flood = flood(10_000, Duration::from_millis(300));
+        pace(&flood, &AtomicBool::new(false), send).expect("a sound rate");
+        assert!(
+            sent <= 1_300,
+            "{sent} packets: the 2,000 of the time it was held up must not follow"
+        );
+    }
+}

@@ -36,6 +36,7 @@ fn shares(sources: Sources) -> [f64; 2] {
     match sources {
         Sources::One(IpAddr::V4(_)) => [1.0, 0.0],
         Sources::One(IpAddr::V6(_)) => [0.0, 1.0],
+        Sources::Botnet { v4: 0, v6: 0 } => [0.0, 0.0],
         Sources::Botnet { v4, v6 } => {
             let all = f64::from(v4) + f64::from(v6);
             [f64::from(v4) / all, f64::from(v6) / all]
@@ -48,8 +49,7 @@ fn shares(sources: Sources) -> [f64; 2] {
 }
 
 fn family(flood: &Flood, interface: u32, is_v6: bool, share: f64) -> Result<Option<Family>> {
-    // Also false for a botnet of nobody, whose shares are not numbers.
-    if !(share > 0.0) {
+    if share == 0.0 {
         return Ok(None);
     }
     let mut targets = [[0; 4]; MAX_TARGETS];
