@@ -1,7 +1,6 @@
 //! The numbers that Levee is held to. Ratios are measured side by side in one run, in alternating rounds, because the
 //! machine is shared and noisy; absolute times are for orientation.
 
-mod comparison;
 mod footprint;
 mod live;
 mod machine;

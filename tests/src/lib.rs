@@ -10,6 +10,7 @@ pub mod bench;
 pub mod binary;
 pub mod child;
 pub mod command;
+pub mod comparison;
 pub mod cores;
 pub mod customer;
 pub mod demo;

@@ -25,7 +25,11 @@ static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 /// One packet.
 #[xdp(frags)]
 pub(crate) fn levee(ctx: XdpContext) -> u32 {
-    let tables = KernelTables::new(&ctx);
+    // An array has all its elements; the verifier wants it asked.
+    let Some(settings) = maps::settings() else {
+        return xdp_action::XDP_PASS;
+    };
+    let tables = KernelTables::new(&ctx, settings);
     let judgement = examine(&maps::XdpFrame(&ctx), &tables);
     account::count(&tables, &judgement);
     if judgement.excess {
@@ -37,7 +41,7 @@ pub(crate) fn levee(ctx: XdpContext) -> u32 {
 /// The one exit.
 #[inline(always)]
 fn act(ctx: &XdpContext, tables: &KernelTables<'_>, judgement: &Judgement) -> u32 {
-    let enforce = maps::enforces();
+    let enforce = tables.enforces();
     match judgement.reason.action() {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => {

@@ -11,7 +11,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, CpuState, Limit, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
+    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket, Found},
     layout::{RateBucket, SAMPLE_RING_BYTES},
     list_filter,
@@ -91,30 +91,10 @@ impl Frame for XdpFrame<'_> {
     }
 }
 
-/// What holds where the map has no element, which cannot be.
-static NOTHING_SET: Settings = Settings {
-    source_syn: Limit::UNLIMITED,
-    seed: [0; 2],
-    sample_interval_ns: 0,
-    mode: Mode::Monitor as u32,
-    address_mask: 0,
-    ephemeral_low: 0,
-    ephemeral_high: 0,
-    reserved: 0,
-};
-
 /// The settings; before the agent's first write, all zero.
 #[inline(always)]
-pub(crate) fn settings() -> &'static Settings {
-    SETTINGS.get(0).unwrap_or(&NOTHING_SET)
-}
-
-/// True in enforce mode.
-#[inline(always)]
-pub(crate) fn enforces() -> bool {
-    SETTINGS
-        .get(0)
-        .is_some_and(|settings| settings.mode == Mode::Enforce as u32)
+pub(crate) fn settings() -> Option<&'static Settings> {
+    SETTINGS.get(0)
 }
 
 /// Room for a sample, if the ring has any.
@@ -126,6 +106,7 @@ pub(crate) fn reserve_sample() -> Option<RingBufEntry<Sample>> {
 /// The maps, as one packet sees them. A packet has one CPU and one slot: what it looked up for them once, it keeps.
 pub(crate) struct KernelTables<'a> {
     ctx: &'a XdpContext,
+    settings: &'static Settings,
     now_ns: Cell<u64>,
     cpu: Cell<*mut CpuState>,
     address_cpu: Cell<*mut AddressCpu>,
@@ -133,13 +114,20 @@ pub(crate) struct KernelTables<'a> {
 
 impl<'a> KernelTables<'a> {
     #[inline(always)]
-    pub(crate) fn new(ctx: &'a XdpContext) -> Self {
+    pub(crate) fn new(ctx: &'a XdpContext, settings: &'static Settings) -> Self {
         Self {
             ctx,
+            settings,
             now_ns: Cell::new(0),
             cpu: Cell::new(ptr::null_mut()),
             address_cpu: Cell::new(ptr::null_mut()),
         }
+    }
+
+    /// True in enforce mode.
+    #[inline(always)]
+    pub(crate) fn enforces(&self) -> bool {
+        self.settings.mode == Mode::Enforce as u32
     }
 
     /// Lends this CPU's own state.
@@ -166,12 +154,12 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn settings(&self) -> &Settings {
-        settings()
+        self.settings
     }
 
     #[inline(always)]
     fn find(&self, destination: &Address) -> Found {
-        for bucket in address_index::choices(*destination, settings().address_mask) {
+        for bucket in address_index::choices(*destination, self.settings.address_mask) {
             let Some(bucket) = ADDRESSES.get(bucket) else {
                 break;
             };
@@ -278,6 +266,6 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn own_socket(&self, packet: &Packet) -> OwnSocket {
-        socket::own_socket(self.ctx, packet)
+        socket::own_socket(self.ctx, self.settings, packet)
     }
 }

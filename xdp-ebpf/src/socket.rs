@@ -8,9 +8,8 @@ use aya_ebpf::{
     helpers::generated::{bpf_sk_lookup_udp, bpf_sk_release, bpf_skc_lookup_tcp},
     programs::XdpContext,
 };
+use xdp_common::Settings;
 use xdp_ebpf::{OwnSocket, Packet, Transport};
-
-use crate::maps;
 
 /// The network namespace of the interface.
 const CURRENT_NETNS: u64 = -1i64 as u64;
@@ -22,7 +21,7 @@ const TCP_ESTABLISHED: u32 = 1;
 const TCP_LISTEN: u32 = 10;
 
 #[inline(always)]
-pub(crate) fn own_socket(ctx: &XdpContext, packet: &Packet) -> OwnSocket {
+pub(crate) fn own_socket(ctx: &XdpContext, settings: &Settings, packet: &Packet) -> OwnSocket {
     let is_tcp = match packet.transport {
         Transport::Tcp => true,
         Transport::Udp => false,
@@ -39,7 +38,7 @@ pub(crate) fn own_socket(ctx: &XdpContext, packet: &Packet) -> OwnSocket {
             sport,
             dport,
         };
-        look_up::<TUPLE_V4, _>(ctx, &tuple, is_tcp)
+        look_up::<TUPLE_V4, _>(ctx, settings, &tuple, is_tcp)
     } else {
         let tuple = TupleV6 {
             saddr: words(packet.source),
@@ -47,18 +46,18 @@ pub(crate) fn own_socket(ctx: &XdpContext, packet: &Packet) -> OwnSocket {
             sport,
             dport,
         };
-        look_up::<TUPLE_V6, _>(ctx, &tuple, is_tcp)
+        look_up::<TUPLE_V6, _>(ctx, settings, &tuple, is_tcp)
     }
 }
 
 /// A function of its own for each family: the verifier wants to see the length as a constant.
 #[inline(never)]
-fn look_up<const LEN: u32, T>(ctx: &XdpContext, tuple: &T, is_tcp: bool) -> OwnSocket {
+fn look_up<const LEN: u32, T>(ctx: &XdpContext, settings: &Settings, tuple: &T, is_tcp: bool) -> OwnSocket {
     let tuple: *mut bpf_sock_tuple = core::ptr::from_ref(tuple).cast_mut().cast();
     if is_tcp {
         tcp::<LEN>(ctx, tuple)
     } else {
-        udp::<LEN>(ctx, tuple)
+        udp::<LEN>(ctx, settings, tuple)
     }
 }
 
@@ -81,7 +80,7 @@ fn tcp<const LEN: u32>(ctx: &XdpContext, tuple: *mut bpf_sock_tuple) -> OwnSocke
 }
 
 #[inline(always)]
-fn udp<const LEN: u32>(ctx: &XdpContext, tuple: *mut bpf_sock_tuple) -> OwnSocket {
+fn udp<const LEN: u32>(ctx: &XdpContext, settings: &Settings, tuple: *mut bpf_sock_tuple) -> OwnSocket {
     // SAFETY: as for TCP.
     let socket = unsafe { bpf_sk_lookup_udp(ctx.ctx.cast(), tuple, LEN, CURRENT_NETNS, 0) };
     if socket.is_null() {
@@ -91,7 +90,6 @@ fn udp<const LEN: u32>(ctx: &XdpContext, tuple: *mut bpf_sock_tuple) -> OwnSocke
     let (state, port) = unsafe { ((*socket).state, (*socket).src_port) };
     // SAFETY: acquired above, released once.
     unsafe { bpf_sk_release(socket.cast()) };
-    let settings = maps::settings();
     let ephemeral = port >= u32::from(settings.ephemeral_low) && port <= u32::from(settings.ephemeral_high);
     if state == TCP_ESTABLISHED || ephemeral {
         OwnSocket::UdpClient

@@ -130,10 +130,13 @@ impl Kernel {
     /// The program is not loaded ([`Self::open`]).
     pub fn program_id(&mut self) -> Result<u32> {
         let Some(loaded) = &mut self.program else {
-            return Err(TableError::Kernel("only the process that loaded the program knows it".to_owned()));
+            return Err(TableError::Kernel(
+                "only the process that loaded the program knows it".to_owned(),
+            ));
         };
         let info = attach::program(&mut loaded.ebpf)?.info();
-        info.map(|info| info.id()).map_err(|error| TableError::Kernel(load::with_causes(&error)))
+        info.map(|info| info.id())
+            .map_err(|error| TableError::Kernel(load::with_causes(&error)))
     }
 
     fn assemble(pins: Pins, program: Option<Loaded>) -> Result<Self> {

@@ -7,13 +7,12 @@ use anyhow::Result;
 use aya::sys::{Stats, enable_stats};
 
 use super::{
-    ROUND, ROUNDS,
-    comparison::{Accounting, Comparator},
-    median, prepared,
+    ROUND, ROUNDS, median, prepared,
     row::{Row, Target},
 };
 use crate::{
     addresses::vips,
+    comparison::{Accounting, Comparator},
     flood::{self, Flood, Payload, Sources},
     topology::{BALANCER_INTERFACE, Topology},
 };

@@ -4,12 +4,13 @@ use anyhow::Result;
 use nix::mount::{MntFlags, umount2};
 
 use super::{
-    ROUNDS,
-    comparison::Comparator,
-    median, prepared,
+    ROUNDS, median, prepared,
     row::{Row, Target},
 };
-use crate::packet::{Packet, flag};
+use crate::{
+    comparison::Comparator,
+    packet::{Packet, flag},
+};
 use agent::{kernel::Kernel, tables::KernelTables as _};
 
 const REPEAT: u32 = 1_000_000;

@@ -25,7 +25,8 @@ pub(super) fn admit<T: Tables>(source: &Address, syns: u64, tables: &T, now_ns: 
         Some(Cached::Heavy) => {}
         Some(Cached::Stranger) | None => {
             let estimate = tables.sketch_count(hash, syns, now_ns);
-            if estimate < settings.source_syn.promote_at || !has_record(source, estimate, settings, tables, now_ns) {
+            let before = estimate.saturating_sub(syns as u32);
+            if estimate < settings.source_syn.promote_at || !has_record(source, before, settings, tables, now_ns) {
                 return true;
             }
             take_slot(slot, source, tables);
@@ -63,9 +64,10 @@ fn ask_cache(local: &mut SourceLocal, source: &Address, syns: u64, now_ns: u64) 
     Cached::Heavy
 }
 
-/// Makes sure that a heavy source has a record; false when it may not have one now (then the address's rate protects).
+/// Makes sure that a heavy source, of which `before` SYNs passed already, has a record; false when it may not have one now
+/// (then the address's rate protects).
 #[inline(always)]
-fn has_record<T: Tables>(source: &Address, estimate: u32, settings: &Settings, tables: &T, now_ns: u64) -> bool {
+fn has_record<T: Tables>(source: &Address, before: u32, settings: &Settings, tables: &T, now_ns: u64) -> bool {
     if tables.source_record(source).is_some() {
         return true;
     }
@@ -73,7 +75,7 @@ fn has_record<T: Tables>(source: &Address, estimate: u32, settings: &Settings, t
         return false;
     }
     // What the sketch let through already is spent, up to the whole burst.
-    let spent_ns = u64::from(estimate) * settings.source_syn.interval_ns;
+    let spent_ns = u64::from(before) * settings.source_syn.interval_ns;
     let tat_ns = now_ns
         + if spent_ns < settings.source_syn.burst_ns {
             spent_ns
@@ -82,7 +84,7 @@ fn has_record<T: Tables>(source: &Address, estimate: u32, settings: &Settings, t
         };
     let record = SourceRecord {
         tat_ns,
-        admitted: u64::from(estimate),
+        admitted: u64::from(before),
         dropped: 0,
         since_ns: now_ns,
         last_ns: now_ns,

@@ -1,4 +1,4 @@
-//! The programs of `compare`, loaded.
+//! The programs that benchmarks and tests compare with, loaded; and what the kernel accounts to a program.
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -9,14 +9,27 @@ use aya::{
 
 use crate::object;
 
-/// One of the comparators; `next` is the program that it calls, if it calls one.
-pub(super) struct Comparator {
+/// One of the comparators of `tests/ebpf/src/compare.rs`; `next` is the program that it calls, if it calls one.
+pub struct Comparator {
     object: Ebpf,
     name: &'static str,
 }
 
+impl std::fmt::Debug for Comparator {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Comparator")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Comparator {
-    pub(super) fn load(name: &'static str, next: Option<u32>) -> Result<Self> {
+    /// Loads the comparator `name`.
+    ///
+    /// # Errors
+    /// The kernel refuses it, or there is no program `next`.
+    pub fn load(name: &'static str, next: Option<u32>) -> Result<Self> {
         let object = Ebpf::load(object::COMPARE).context("cannot load the comparators")?;
         let mut this = Self { object, name };
         if let Some(id) = next {
@@ -45,12 +58,19 @@ impl Comparator {
             .try_into()?)
     }
 
-    pub(super) fn id(&mut self) -> Result<u32> {
+    /// The kernel's id of the program.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn id(&mut self) -> Result<u32> {
         Ok(self.program()?.info()?.id())
     }
 
     /// Attaches natively to an interface of the calling thread's namespace, until this is dropped.
-    pub(super) fn attach(&mut self, interface: &str) -> Result<()> {
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn attach(&mut self, interface: &str) -> Result<()> {
         let name = self.name;
         self.program()?
             .attach(interface, XdpMode::Driver)
@@ -59,7 +79,10 @@ impl Comparator {
     }
 
     /// Mean time of a test run on this frame, ns.
-    pub(super) fn test_run_ns(&mut self, frame: &[u8], repeat: u32) -> Result<f64> {
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn test_run_ns(&mut self, frame: &[u8], repeat: u32) -> Result<f64> {
         let options = TestRunOptions {
             data_in: Some(frame),
             repeat,
@@ -72,13 +95,17 @@ impl Comparator {
 
 /// Run count and time of a program, as the kernel accounts them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Accounting {
+pub struct Accounting {
     runs: u64,
     time_ns: u64,
 }
 
 impl Accounting {
-    pub(super) fn of(id: u32) -> Result<Self> {
+    /// What the kernel has accounted to the program with this id so far.
+    ///
+    /// # Errors
+    /// The program is gone.
+    pub fn of(id: u32) -> Result<Self> {
         let info = loaded_programs().filter_map(Result::ok).find(|info| info.id() == id);
         let info = info.with_context(|| format!("program {id} is gone"))?;
         Ok(Self {
@@ -88,7 +115,8 @@ impl Accounting {
     }
 
     /// Nanoseconds of a run since `earlier`.
-    pub(super) fn per_run_since(self, earlier: Self) -> f64 {
+    #[must_use]
+    pub fn per_run_since(self, earlier: Self) -> f64 {
         (self.time_ns - earlier.time_ns) as f64 / (self.runs - earlier.runs).max(1) as f64
     }
 }
