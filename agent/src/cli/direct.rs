@@ -58,7 +58,8 @@ impl Direct {
         let file = context.file_or_defaults();
         let kernel = Kernel::open(&file.kernel.bpffs).map_err(|error| {
             let doubt = context.doubt().map(|doubt| format!("{doubt}: ")).unwrap_or_default();
-            anyhow::anyhow!("{doubt}no agent answers at {}, and {error}", context.socket().display())
+            let user = if nix::unistd::geteuid().is_root() { "" } else { " (only root can look there: run this as root)" };
+            anyhow::anyhow!("{doubt}no agent answers at {}, and {error}{user}", context.socket().display())
         })?;
         // A daemon that runs elsewhere would not notice what is written behind its back.
         let lock = write.then(|| Lock::on(&Lock::directory_of_maps(&file.kernel.bpffs))).transpose()?;

@@ -70,7 +70,7 @@ impl Engine {
         let writes = apply(&mut *tables, &found, &wanted)?;
         tracing::info!(writes, entries = wanted.entries.len(), addresses = wanted.addresses.len(), "the kernel's tables are filled");
         record_adopted(&mut ledger, &adopted, now);
-        let links = attach_all(&mut *tables, &config)?;
+        let links = attach_all(&mut *tables, &config).map_err(|refusal| leave_nothing_useless(&mut *tables, refusal))?;
         let meter = Arc::new(Meter::first(tables.counters()?, now));
         warnings.extend(config.warnings.iter().map(ToString::to_string));
         let (config, overrides, kernel) = (Arc::new(config), Arc::new(overrides), Arc::new(wanted));
@@ -128,6 +128,17 @@ fn record_adopted(ledger: &mut Ledger, adopted: &[(Change, String)], now: Now) {
             tracing::error!("{error}");
         }
     }
+}
+
+/// Maps without a program on any interface protect nothing: after a start that failed they go, and the ledger keeps what
+/// they held. Where an earlier agent's program still runs, they stay.
+fn leave_nothing_useless(tables: &mut dyn KernelTables, refusal: Refusal) -> Refusal {
+    if tables.links().is_ok_and(|links| links.is_empty())
+        && let Err(error) = tables.detach_all()
+    {
+        tracing::warn!("{error}");
+    }
+    refusal
 }
 
 /// Attaches to every configured interface and lets go of every other one.

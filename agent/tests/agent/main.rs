@@ -1,0 +1,7 @@
+//! Tests of the agent without a kernel: its tables are a fake in memory, its ledger and sockets are real.
+
+mod engine;
+mod guard_rails;
+mod ledger;
+mod reload;
+mod support;

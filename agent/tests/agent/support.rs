@@ -1,0 +1,271 @@
+//! The kernel's tables in memory, a host, a configuration and an engine on top of them, for tests that need no kernel.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use agent::{
+    clock::Now,
+    command::{Command, Order},
+    config::{self, Config},
+    control::api::{AllowRequest, BlockRequest, Done, RemoveRequest},
+    decide::Refusal,
+    engine::{Engine, start::Parts},
+    host::{HostFacts, Interface},
+    ledger::Ledger,
+    tables::{
+        AddressCounts, AddressState, CounterReading, KernelSettings, KernelTables, Limit, LinkState, ListEntry, MapFill,
+        Mode, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
+    },
+};
+use ipnet::IpNet;
+
+/// What the fake kernel holds.
+#[derive(Debug)]
+pub(crate) struct Fake {
+    pub(crate) generation: u64,
+    pub(crate) settings: KernelSettings,
+    pub(crate) addresses: BTreeMap<IpAddr, AddressState>,
+    pub(crate) entries: BTreeMap<IpNet, ListEntry>,
+    pub(crate) links: BTreeMap<String, XdpMode>,
+    pub(crate) counts: Vec<AddressCounts>,
+    pub(crate) sources: Vec<SourceUsage>,
+    /// Writes done so far.
+    pub(crate) writes: usize,
+    /// The write with this number fails, once.
+    pub(crate) fail_at: Option<usize>,
+    /// Interfaces that refuse to be attached.
+    pub(crate) refuse_attach: Vec<String>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let limit = Limit {
+            syn_rate: config::units::Rate::new(1).expect("rate"),
+            syn_burst: config::units::Burst::new(1).expect("burst"),
+        };
+        Self {
+            generation: 1,
+            settings: KernelSettings { mode: Mode::Monitor, source_limit: limit, samples_per_second: 0 },
+            addresses: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            links: BTreeMap::new(),
+            counts: Vec::new(),
+            sources: Vec::new(),
+            writes: 0,
+            fail_at: None,
+            refuse_attach: Vec::new(),
+        }
+    }
+}
+
+/// A handle on the fake kernel: it outlives the engine, as the kernel outlives the daemon.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FakeKernel(Arc<Mutex<Fake>>);
+
+impl FakeKernel {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Fake> {
+        self.0.lock().expect("no test panics with the lock")
+    }
+
+    fn write(&self) -> Result<MutexGuard<'_, Fake>> {
+        let mut fake = self.lock();
+        fake.writes += 1;
+        if fake.fail_at.is_some_and(|at| fake.writes == at) {
+            fake.fail_at = None;
+            return Err(TableError::Full { map: "FAKE".to_owned(), capacity: 1, setting: "limits.list_entries" });
+        }
+        Ok(fake)
+    }
+}
+
+impl KernelTables for FakeKernel {
+    fn generation(&self) -> u64 {
+        self.lock().generation
+    }
+
+    fn settings(&self) -> Result<KernelSettings> {
+        Ok(self.lock().settings)
+    }
+
+    fn put_settings(&mut self, settings: &KernelSettings) -> Result<()> {
+        self.write()?.settings = *settings;
+        Ok(())
+    }
+
+    fn addresses(&self) -> Result<Vec<AddressState>> {
+        Ok(self.lock().addresses.values().copied().collect())
+    }
+
+    fn put_address(&mut self, state: &AddressState) -> Result<()> {
+        self.write()?.addresses.insert(state.address, *state);
+        Ok(())
+    }
+
+    fn remove_address(&mut self, address: IpAddr) -> Result<()> {
+        self.write()?.addresses.remove(&address);
+        Ok(())
+    }
+
+    fn entries(&self) -> Result<Vec<ListEntry>> {
+        Ok(self.lock().entries.values().copied().collect())
+    }
+
+    fn put_entry(&mut self, entry: &ListEntry) -> Result<()> {
+        self.write()?.entries.insert(entry.prefix, *entry);
+        Ok(())
+    }
+
+    fn remove_entry(&mut self, prefix: IpNet) -> Result<()> {
+        self.write()?.entries.remove(&prefix);
+        Ok(())
+    }
+
+    fn counters(&self) -> Result<CounterReading> {
+        Ok(CounterReading { addresses: self.lock().counts.clone(), ..CounterReading::default() })
+    }
+
+    fn sources(&self) -> Result<Vec<SourceUsage>> {
+        Ok(self.lock().sources.clone())
+    }
+
+    fn fills(&self) -> Result<Vec<MapFill>> {
+        let fill = |name: &str, used| MapFill { name: name.to_owned(), used: Some(used), capacity: 10, memory_bytes: 4096 };
+        Ok(vec![fill("SOURCE_LIST", self.lock().entries.len() as u64)])
+    }
+
+    fn programs(&self) -> Result<Vec<ProgramStats>> {
+        Ok(vec![ProgramStats { name: "levee".to_owned(), run_count: 3, run_time_ns: 1_500_000_000 }])
+    }
+
+    fn links(&self) -> Result<Vec<LinkState>> {
+        let link = |(interface, mode): (&String, &XdpMode)| LinkState { interface: interface.clone(), mode: *mode, warning: None };
+        Ok(self.lock().links.iter().map(link).collect())
+    }
+
+    fn attach(&mut self, interface: &str, _: XdpMode) -> Result<LinkState> {
+        let mut fake = self.lock();
+        if fake.refuse_attach.iter().any(|refused| refused == interface) {
+            return Err(TableError::Kernel(format!("cannot attach to {interface}: the driver says no")));
+        }
+        fake.links.insert(interface.to_owned(), XdpMode::Native);
+        Ok(LinkState { interface: interface.to_owned(), mode: XdpMode::Native, warning: None })
+    }
+
+    fn detach(&mut self, interface: &str) -> Result<()> {
+        self.lock().links.remove(interface);
+        Ok(())
+    }
+
+    fn detach_all(&mut self) -> Result<()> {
+        let mut fake = self.lock();
+        *fake = Fake { generation: fake.generation + 1, ..Fake::default() };
+        Ok(())
+    }
+
+    fn drain_samples(&mut self, _: usize) -> Vec<Sample> {
+        Vec::new()
+    }
+}
+
+pub(crate) fn address(text: &str) -> IpAddr {
+    text.parse().expect("test address")
+}
+
+pub(crate) fn net(text: &str) -> IpNet {
+    config::prefix::parse(text).expect("test prefix")
+}
+
+/// A host with two addresses on eth0, a gateway and a resolver.
+pub(crate) fn host() -> HostFacts {
+    let interface = |name: &str, addresses: &[&str]| Interface {
+        name: name.to_owned(),
+        addresses: addresses.iter().map(|text| address(text)).collect(),
+    };
+    HostFacts {
+        interfaces: vec![
+            interface("lo", &["127.0.0.1", "::1"]),
+            interface("eth0", &["203.0.113.7", "2001:db8:f::7", "fe80::1"]),
+            interface("eth1", &[]),
+        ],
+        gateways: vec![address("192.0.2.1")],
+        resolvers: vec![address("192.0.2.53")],
+    }
+}
+
+/// The configuration of most tests; `more` goes before the sections.
+pub(crate) fn config(more: &str) -> Config {
+    let text = format!("interfaces = [\"eth0\"]\nprotect = [\"203.0.113.7\", \"203.0.113.8\"]\nmode = \"enforce\"\n{more}");
+    config::load_text(&text, Path::new("/etc/levee/agent.toml"), &host()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Noon, an hour after boot.
+pub(crate) fn noon() -> Now {
+    Now { wall: "2025-06-01T12:00:00Z".parse().expect("timestamp"), mono: MonotonicNs(3_600_000_000_000) }
+}
+
+/// So many seconds later, on both clocks.
+pub(crate) fn later(now: Now, secs: u64) -> Now {
+    let expiry = now.plus(std::time::Duration::from_secs(secs));
+    Now { wall: expiry.wall, mono: expiry.mono }
+}
+
+/// A fake kernel, a ledger directory, and engines that come and go.
+pub(crate) struct Bench {
+    pub(crate) kernel: FakeKernel,
+    pub(crate) directory: tempfile::TempDir,
+}
+
+impl Default for Bench {
+    fn default() -> Self {
+        Self { kernel: FakeKernel::default(), directory: tempfile::tempdir().expect("directory") }
+    }
+}
+
+impl Bench {
+    pub(crate) fn start(&self, config: Config, now: Now) -> std::result::Result<Engine, Refusal> {
+        let (ledger, warnings) = Ledger::open(self.directory.path(), now.wall);
+        let parts = Parts {
+            tables: Box::new(self.kernel.clone()),
+            ledger,
+            config,
+            warnings,
+            set_log_level: Box::new(|_| {}),
+        };
+        Engine::start(parts, now)
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.start(config(""), noon()).expect("starts")
+    }
+}
+
+/// Carries out a command as root at an instant.
+pub(crate) fn order(engine: &mut Engine, command: Command, now: Now) -> std::result::Result<Done, Refusal> {
+    let (answer, _) = tokio::sync::oneshot::channel();
+    let mut order = Order { command, actor: "uid=0 (root) pid=1".to_owned(), host: host(), answer };
+    engine.carry_out(&mut order, now)
+}
+
+pub(crate) fn block(target: &str) -> BlockRequest {
+    BlockRequest {
+        target: target.to_owned(),
+        ttl: None,
+        reason: None,
+        block_as: None,
+        all: false,
+        force: false,
+        ssh_peer: None,
+    }
+}
+
+pub(crate) fn allow(target: &str) -> AllowRequest {
+    AllowRequest { target: target.to_owned(), ttl: None, reason: None, force: false }
+}
+
+pub(crate) fn remove(target: &str) -> RemoveRequest {
+    RemoveRequest { target: target.to_owned(), block_as: None }
+}
