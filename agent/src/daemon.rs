@@ -50,7 +50,10 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         Some(address) => Some(export::server::listen(address).await?),
         None => None,
     };
-    let (kernel, mut warnings) = Kernel::load(&LoadOptions { bpffs: config.bpffs.clone(), capacity: config.capacity })?;
+    let (kernel, mut warnings) = Kernel::load(&LoadOptions {
+        bpffs: config.bpffs.clone(),
+        capacity: config.capacity,
+    })?;
     let _maps_lock = Lock::on(&Lock::directory_of_maps(&config.bpffs))?;
     let now = Now::read();
     let (ledger, more) = Ledger::open(&config.state_directory, now.wall);
@@ -59,10 +62,22 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         tracing::warn!("{warning}");
     }
     let tables: Box<dyn KernelTables> = Box::new(kernel);
-    let engine = Engine::start(Parts { tables, ledger, config, warnings, set_log_level }, now)?;
+    let engine = Engine::start(
+        Parts {
+            tables,
+            ledger,
+            config,
+            warnings,
+            set_log_level,
+        },
+        now,
+    )?;
     announce(engine.config());
     let (to_engine, messages) = mpsc::channel(QUEUE);
-    let handle = Handle { engine: to_engine, snapshots: engine.snapshots() };
+    let handle = Handle {
+        engine: to_engine,
+        snapshots: engine.snapshots(),
+    };
     let engine = tokio::spawn(drive(engine, messages));
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control::server::serve(listener, handle.clone(), until(stopped)));

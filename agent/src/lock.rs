@@ -28,7 +28,9 @@ impl Lock {
                 "another agent uses {}: stop it first, or give this one its own control.socket, state.directory and kernel.bpffs",
                 directory.display()
             ),
-            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", directory.display())),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", directory.display()))
+            }
         }
     }
 

@@ -21,12 +21,16 @@ const OURS: [&str; 3] = ["agent", "levee", "xdp_ebpf"];
 /// If a log was started before.
 pub fn start(log: &Log) -> anyhow::Result<SetLogLevel> {
     let (filter, handle) = reload::Layer::<Targets, Registry>::new(targets(log.level));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let layer = match log.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(filter)).try_init()?;
+    tracing_subscriber::registry()
+        .with(layer.with_filter(filter))
+        .try_init()?;
     Ok(Box::new(move |level| {
         if let Err(error) = handle.reload(targets(level)) {
             tracing::error!("cannot change the log's level: {error}");
@@ -43,5 +47,8 @@ fn targets(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    OURS.into_iter().fold(Targets::new().with_default(level.min(LevelFilter::WARN)), |targets, ours| targets.with_target(ours, level))
+    OURS.into_iter().fold(
+        Targets::new().with_default(level.min(LevelFilter::WARN)),
+        |targets, ours| targets.with_target(ours, level),
+    )
 }

@@ -33,7 +33,16 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let request = AllowRequest { target: as_target(args.target), ttl: args.ttl, reason: args.reason, force: args.force };
-    let done: Done = context.agent().await?.send_json(Method::POST, "/v1/allows", &request).await?;
+    let request = AllowRequest {
+        target: as_target(args.target),
+        ttl: args.ttl,
+        reason: args.reason,
+        force: args.force,
+    };
+    let done: Done = context
+        .agent()
+        .await?
+        .send_json(Method::POST, "/v1/allows", &request)
+        .await?;
     print::done(&done, context.json)
 }

@@ -3,7 +3,11 @@
 use ipnet::IpNet;
 use reqwest::Method;
 
-use super::{context::Context, direct::{Direct, as_target}, print, ssh};
+use super::{
+    context::Context,
+    direct::{Direct, as_target},
+    print, ssh,
+};
 use crate::{
     config::{prefix, units::Ttl},
     control::api::{BlockAs, BlockRequest, Done},

@@ -52,7 +52,11 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     println!(
         "{} is sound: {} protected on {}, mode {}, {} allowed and {} blocked prefixes.",
         checked.file.display(),
-        if checked.protected == 1 { "1 address".to_owned() } else { format!("{} addresses", checked.protected) },
+        if checked.protected == 1 {
+            "1 address".to_owned()
+        } else {
+            format!("{} addresses", checked.protected)
+        },
         checked.interfaces.join(", "),
         checked.mode,
         checked.allow,

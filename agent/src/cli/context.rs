@@ -27,7 +27,9 @@ impl Context {
 
     /// The control socket.
     pub(super) fn socket(&self) -> PathBuf {
-        self.socket.clone().unwrap_or_else(|| self.file_or_defaults().control.socket)
+        self.socket
+            .clone()
+            .unwrap_or_else(|| self.file_or_defaults().control.socket)
     }
 
     /// The running agent.
@@ -44,8 +46,12 @@ impl Context {
 
     /// Why the socket may be the wrong one: the file that would name it cannot be read.
     pub(super) fn doubt(&self) -> Option<String> {
-        let error = config::load_what_can_be(&self.config).err().filter(|_| self.socket.is_none())?;
-        Some(format!("the default socket was tried, because the configuration names none ({error})"))
+        let error = config::load_what_can_be(&self.config)
+            .err()
+            .filter(|_| self.socket.is_none())?;
+        Some(format!(
+            "the default socket was tried, because the configuration names none ({error})"
+        ))
     }
 
     /// The running agent, or `None` when there is none and the pinned maps are to be asked.

@@ -58,14 +58,30 @@ impl Direct {
         let file = context.file_or_defaults();
         let kernel = Kernel::open(&file.kernel.bpffs).map_err(|error| {
             let doubt = context.doubt().map(|doubt| format!("{doubt}: ")).unwrap_or_default();
-            let user = if nix::unistd::geteuid().is_root() { "" } else { " (only root can look there: run this as root)" };
-            anyhow::anyhow!("{doubt}no agent answers at {}, and {error}{user}", context.socket().display())
+            let user = if nix::unistd::geteuid().is_root() {
+                ""
+            } else {
+                " (only root can look there: run this as root)"
+            };
+            anyhow::anyhow!(
+                "{doubt}no agent answers at {}, and {error}{user}",
+                context.socket().display()
+            )
         })?;
         // A daemon that runs elsewhere would not notice what is written behind its back.
-        let lock = write.then(|| Lock::on(&Lock::directory_of_maps(&file.kernel.bpffs))).transpose()?;
+        let lock = write
+            .then(|| Lock::on(&Lock::directory_of_maps(&file.kernel.bpffs)))
+            .transpose()?;
         let host = HostFacts::read().await?;
         let list = configured_list(context, &host);
-        Ok(Self { kernel, host, file, list, now: Now::read(), _lock: lock })
+        Ok(Self {
+            kernel,
+            host,
+            file,
+            list,
+            now: Now::read(),
+            _lock: lock,
+        })
     }
 
     /// `status`.
@@ -103,7 +119,11 @@ impl Direct {
         if let Some(prefix) = removal.entry {
             after.entries.remove(&prefix);
             // A run-time entry lay over the configuration's: that one holds again.
-            let configured = self.list.get(&prefix).map(|action| ListEntry { prefix, action: *action, until: None });
+            let configured = self.list.get(&prefix).map(|action| ListEntry {
+                prefix,
+                action: *action,
+                until: None,
+            });
             after.entries.extend(configured.map(|entry| (prefix, entry)));
         }
         set_blackholes(&mut after, &removal.blackholes, None);
@@ -112,7 +132,13 @@ impl Direct {
     }
 
     fn world<'a>(&'a self, kernel: &'a KernelState) -> World<'a> {
-        World { now: self.now, kernel, host: &self.host, config_list: &self.list, block_ttl: self.file.block_ttl }
+        World {
+            now: self.now,
+            kernel,
+            host: &self.host,
+            config_list: &self.list,
+            block_ttl: self.file.block_ttl,
+        }
     }
 }
 

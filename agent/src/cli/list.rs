@@ -38,12 +38,26 @@ fn show(list: &ListView) {
     for hole in &list.blackholes {
         let [by, since, reason] = print::origin(&hole.origin);
         let what = if hole.all { "blackhole (all)" } else { "blackhole" };
-        table.add_row([what.to_owned(), hole.address.to_string(), print::until(hole.origin.until), by, since, reason]);
+        table.add_row([
+            what.to_owned(),
+            hole.address.to_string(),
+            print::until(hole.origin.until),
+            by,
+            since,
+            reason,
+        ]);
     }
     for entry in &list.sources {
         let [by, since, reason] = print::origin(&entry.origin);
         let what = format!("{} source", entry.action);
-        table.add_row([what, prefix::display(entry.prefix), print::until(entry.origin.until), by, since, reason]);
+        table.add_row([
+            what,
+            prefix::display(entry.prefix),
+            print::until(entry.origin.until),
+            by,
+            since,
+            reason,
+        ]);
     }
     print::print(&table);
 }

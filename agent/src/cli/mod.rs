@@ -89,7 +89,11 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let context = Context { config: cli.config, socket: cli.socket, json: cli.json };
+    let context = Context {
+        config: cli.config,
+        socket: cli.socket,
+        json: cli.json,
+    };
     let outcome = runtime(&cli.verb)
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(carry_out(cli.verb, &context)));

@@ -12,11 +12,14 @@ use crate::{
 
 /// Show and change whether anything is dropped
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, after_help = "Examples:
+#[command(
+    arg_required_else_help = true,
+    after_help = "Examples:
   agent mode get
   agent mode set enforce                      drop what breaks a rule, from the next packet on
   agent mode set monitor --ttl 10m            count only, for ten minutes
-  agent mode set configured                   back to what the configuration says")]
+  agent mode set configured                   back to what the configuration says"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -59,7 +62,9 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
                 Choice::Enforce => Some(Mode::Enforce),
                 Choice::Configured => None,
             };
-            let done: Done = agent.send_json(Method::PUT, "/v1/mode", &ModeRequest { mode, ttl, reason }).await?;
+            let done: Done = agent
+                .send_json(Method::PUT, "/v1/mode", &ModeRequest { mode, ttl, reason })
+                .await?;
             print::done(&done, context.json)
         }
     }
@@ -75,13 +80,23 @@ fn show(view: &ModeView, context: &Context) -> anyhow::Result<()> {
 
 /// The mode and where it comes from.
 pub(super) fn sentence(view: &ModeView) -> String {
-    let configured = view.configured.map(|mode| format!(", the configuration says {mode}")).unwrap_or_default();
+    let configured = view
+        .configured
+        .map(|mode| format!(", the configuration says {mode}"))
+        .unwrap_or_default();
     match &view.set_by {
         None => view.mode.to_string(),
         Some(set) => {
             let [by, since, reason] = print::origin(set);
-            let until = set.until.map(|until| format!(" until {}", print::until(Some(until)))).unwrap_or_default();
-            let reason = if reason == "-" { String::new() } else { format!(" ({reason})") };
+            let until = set
+                .until
+                .map(|until| format!(" until {}", print::until(Some(until))))
+                .unwrap_or_default();
+            let reason = if reason == "-" {
+                String::new()
+            } else {
+                format!(" ({reason})")
+            };
             format!("{}{until}, set by {by} at {since}{reason}{configured}", view.mode)
         }
     }

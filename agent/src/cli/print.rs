@@ -33,7 +33,9 @@ pub(super) fn done(done: &Done, as_json: bool) -> anyhow::Result<()> {
 /// A table with these headings; the columns in `numbers` are flush right.
 pub(super) fn table(headings: &[&str], numbers: &[usize]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(headings.iter().map(|heading| Cell::new(*heading)));
+    table
+        .load_style(presets::NOTHING)
+        .set_header(headings.iter().map(|heading| Cell::new(*heading)));
     for index in numbers {
         if let Some(column) = table.column_mut(*index) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -51,7 +53,9 @@ pub(super) fn print(table: &Table) {
 
 /// Text from elsewhere, without what a terminal would obey.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// A rate for people: three digits and a scale.
@@ -84,9 +88,15 @@ mod tests {
 
     #[test]
     fn rates_are_short() {
-        for (value, text) in
-            [(0.0, "0"), (0.5, "0.5"), (12.3, "12"), (999.0, "999"), (1234.0, "1.2k"), (99_960.0, "100.0k"), (1.5e6, "1.50M")]
-        {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.5, "0.5"),
+            (12.3, "12"),
+            (999.0, "999"),
+            (1234.0, "1.2k"),
+            (99_960.0, "100.0k"),
+            (1.5e6, "1.50M"),
+        ] {
             assert_eq!(rate(value), text);
         }
     }

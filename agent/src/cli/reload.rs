@@ -13,6 +13,10 @@ use crate::control::api::Done;
 pub(super) struct Args {}
 
 pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> {
-    let done: Done = context.agent().await?.send_json(Method::POST, "/v1/reload", &()).await?;
+    let done: Done = context
+        .agent()
+        .await?
+        .send_json(Method::POST, "/v1/reload", &())
+        .await?;
     print::done(&done, context.json)
 }

@@ -21,7 +21,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let query = SourcesQuery { limit: Some(args.limit) };
+    let query = SourcesQuery {
+        limit: Some(args.limit),
+    };
     let sources: SourcesView = context.agent().await?.get("/v1/sources", &query).await?;
     if context.json {
         return print::json(&sources);
@@ -30,7 +32,15 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         println!("No source is heavy enough to be recorded.");
         return Ok(());
     }
-    let headings = ["SOURCE", "SYN/S", "OVER/S", "SYNS WITHIN", "SYNS OVER", "LISTED", "LAST SEEN"];
+    let headings = [
+        "SOURCE",
+        "SYN/S",
+        "OVER/S",
+        "SYNS WITHIN",
+        "SYNS OVER",
+        "LISTED",
+        "LAST SEEN",
+    ];
     let mut table = print::table(&headings, &[1, 2, 3, 4]);
     for view in &sources.sources {
         table.add_row([

@@ -21,13 +21,26 @@ pub(super) fn peer() -> Option<IpAddr> {
 
 /// `SSH_CONNECTION` is "client-address client-port server-address server-port".
 fn peer_in(environment: &[u8]) -> Option<IpAddr> {
-    let value = environment.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(b"SSH_CONNECTION="))?;
+    let value = environment
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(b"SSH_CONNECTION="))?;
     let text = std::str::from_utf8(value).ok()?;
-    text.split(' ').next()?.split('%').next()?.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    text.split(' ')
+        .next()?
+        .split('%')
+        .next()?
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 fn parent(status: &str) -> Option<u32> {
-    let pid = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
+    let pid = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))?
+        .trim()
+        .parse()
+        .ok()?;
     (pid != 0).then_some(pid)
 }
 
@@ -38,7 +51,10 @@ mod tests {
     #[test]
     fn the_peer_is_the_first_word() {
         let wanted = Some("192.0.2.9".parse().expect("address"));
-        assert_eq!(peer_in(b"A=b\0SSH_CONNECTION=192.0.2.9 51515 203.0.113.7 22\0C=d\0"), wanted);
+        assert_eq!(
+            peer_in(b"A=b\0SSH_CONNECTION=192.0.2.9 51515 203.0.113.7 22\0C=d\0"),
+            wanted
+        );
         assert_eq!(peer_in(b"SSH_CONNECTION=::ffff:192.0.2.9 1 ::1 22"), wanted);
         assert_eq!(peer_in(b"SSH_CONNECTION=nonsense\0"), None);
         assert_eq!(peer_in(b"NOT_SSH_CONNECTION=192.0.2.9\0"), None);

@@ -24,7 +24,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let stats: StatsView = context.agent().await?.get("/v1/stats", &StatsQuery { address: args.address }).await?;
+    let stats: StatsView = context
+        .agent()
+        .await?
+        .get("/v1/stats", &StatsQuery { address: args.address })
+        .await?;
     if context.json {
         return print::json(&stats);
     }
@@ -36,18 +40,29 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
 }
 
 fn name(view: &AddressStatsView) -> String {
-    view.address.map_or_else(|| "(unprotected)".to_owned(), |address| address.to_string())
+    view.address
+        .map_or_else(|| "(unprotected)".to_owned(), |address| address.to_string())
 }
 
 fn all_addresses(stats: &StatsView) {
-    let headings = ["ADDRESS", "RUNG", "SYN/S", "THRESHOLD", "PASS/S", "DROP/S", "DROPPED", "OVER SINCE"];
+    let headings = [
+        "ADDRESS",
+        "RUNG",
+        "SYN/S",
+        "THRESHOLD",
+        "PASS/S",
+        "DROP/S",
+        "DROPPED",
+        "OVER SINCE",
+    ];
     let mut table = print::table(&headings, &[2, 3, 4, 5, 6]);
     for view in &stats.addresses {
         table.add_row([
             name(view),
             view.rung.clone().unwrap_or_else(|| "-".to_owned()),
             print::rate(view.rates.syn_pps),
-            view.limit.map_or_else(|| "-".to_owned(), |limit| limit.syn_rate.to_string()),
+            view.limit
+                .map_or_else(|| "-".to_owned(), |limit| limit.syn_rate.to_string()),
             print::rate(view.rates.pass_pps),
             print::rate(view.rates.drop_pps),
             dropped(view).to_string(),
@@ -58,7 +73,9 @@ fn all_addresses(stats: &StatsView) {
 }
 
 fn dropped(view: &AddressStatsView) -> u64 {
-    let drops = Reason::ALL.iter().filter(|reason| reason.action() == xdp_common::Action::Drop);
+    let drops = Reason::ALL
+        .iter()
+        .filter(|reason| reason.action() == xdp_common::Action::Drop);
     drops.filter_map(|reason| view.packets.get(reason.name())).sum()
 }
 
@@ -71,8 +88,15 @@ fn one_address(view: &AddressStatsView) {
     );
     let mut table = print::table(&["REASON", "VERDICT", "PACKETS", "MEANING"], &[2]);
     for reason in Reason::ALL {
-        let Some(packets) = view.packets.get(reason.name()) else { continue };
-        table.add_row([reason.name(), reason.action().name(), &packets.to_string(), reason.describe()]);
+        let Some(packets) = view.packets.get(reason.name()) else {
+            continue;
+        };
+        table.add_row([
+            reason.name(),
+            reason.action().name(),
+            &packets.to_string(),
+            reason.describe(),
+        ]);
     }
     print::print(&table);
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     control::api::{RatesView, StatusView},
     decide::say,
-    tables::{Mode, MapFill},
+    tables::{MapFill, Mode},
 };
 
 /// Show everything at a glance: mode, interfaces, what is under attack, what is dropped, what is wrong
@@ -36,14 +36,24 @@ pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> 
 
 fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     let mut lines = vec![("Agent", daemon(status)), ("Mode", mode::sentence(&status.mode))];
-    let interfaces: Vec<String> =
-        status.interfaces.iter().map(|link| format!("{} ({})", link.interface, link.mode)).collect();
-    let interfaces = if interfaces.is_empty() { "none: nothing is protected".to_owned() } else { interfaces.join(", ") };
+    let interfaces: Vec<String> = status
+        .interfaces
+        .iter()
+        .map(|link| format!("{} ({})", link.interface, link.mode))
+        .collect();
+    let interfaces = if interfaces.is_empty() {
+        "none: nothing is protected".to_owned()
+    } else {
+        interfaces.join(", ")
+    };
     lines.push(("Interfaces", interfaces));
     lines.push(("Protected", format!("{} addresses", status.protected)));
     lines.push(("Over rate", say::some_of(&status.over_rate)));
     lines.push(("Blackholed", say::some_of(&status.blackholed)));
-    lines.push(("Sources", format!("{} blocked, {} allowed", status.blocked, status.allowed)));
+    lines.push((
+        "Sources",
+        format!("{} blocked, {} allowed", status.blocked, status.allowed),
+    ));
     if let Some(now) = &status.rates {
         lines.push(("Now", rates(now, status.mode.mode)));
     }
@@ -51,7 +61,13 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
         let health = daemon.ledger.problem.as_deref().unwrap_or("healthy");
         lines.push(("Ledger", format!("{}: {health}", daemon.ledger.path.display())));
     }
-    lines.extend(status.maps.iter().filter_map(nearly_full).map(|text| ("Nearly full", text)));
+    lines.extend(
+        status
+            .maps
+            .iter()
+            .filter_map(nearly_full)
+            .map(|text| ("Nearly full", text)),
+    );
     lines.extend(status.warnings.iter().map(|warning| ("Warning", warning.clone())));
     lines
 }

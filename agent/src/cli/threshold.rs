@@ -12,14 +12,17 @@ use crate::{
 
 /// Show and change the SYN rates above which the excess is dropped
 #[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, after_help = "A TARGET is one protected address, `address` for every address without a threshold of its own,
+#[command(
+    arg_required_else_help = true,
+    after_help = "A TARGET is one protected address, `address` for every address without a threshold of its own,
 or `source` for what each source may send.
 
 Examples:
   agent threshold get
   agent threshold set 203.0.113.7 --syn-rate 20k/s --syn-burst 20k --ttl 2h
   agent threshold set source --syn-rate 200/s
-  agent threshold unset 203.0.113.7")]
+  agent threshold unset 203.0.113.7"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     what: What,
@@ -66,11 +69,32 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             };
             return show(&views, context);
         }
-        What::Set { target, syn_rate, syn_burst, ttl, reason } => {
-            let request = ThresholdRequest { target: target.to_string(), syn_rate, syn_burst, ttl, reason };
+        What::Set {
+            target,
+            syn_rate,
+            syn_burst,
+            ttl,
+            reason,
+        } => {
+            let request = ThresholdRequest {
+                target: target.to_string(),
+                syn_rate,
+                syn_burst,
+                ttl,
+                reason,
+            };
             agent.send_json(Method::PUT, "/v1/thresholds", &request).await?
         }
-        What::Unset { target } => agent.delete("/v1/thresholds", &TargetQuery { target: target.to_string() }).await?,
+        What::Unset { target } => {
+            agent
+                .delete(
+                    "/v1/thresholds",
+                    &TargetQuery {
+                        target: target.to_string(),
+                    },
+                )
+                .await?
+        }
     };
     print::done(&done, context.json)
 }
@@ -79,7 +103,10 @@ fn show(views: &[ThresholdView], context: &Context) -> anyhow::Result<()> {
     if context.json {
         return print::json(&views);
     }
-    let mut table = print::table(&["TARGET", "SYN RATE", "BURST", "CONFIGURED", "SET BY", "UNTIL", "REASON"], &[1, 2]);
+    let mut table = print::table(
+        &["TARGET", "SYN RATE", "BURST", "CONFIGURED", "SET BY", "UNTIL", "REASON"],
+        &[1, 2],
+    );
     for view in views {
         let (by, until, reason) = match &view.set_by {
             None => ("-".to_owned(), "-".to_owned(), "-".to_owned()),
@@ -89,7 +116,15 @@ fn show(views: &[ThresholdView], context: &Context) -> anyhow::Result<()> {
             }
         };
         let (rate, burst) = (view.limit.syn_rate.to_string(), view.limit.syn_burst.to_string());
-        table.add_row([view.target.clone(), rate, burst, view.configured.to_string(), by, until, reason]);
+        table.add_row([
+            view.target.clone(),
+            rate,
+            burst,
+            view.configured.to_string(),
+            by,
+            until,
+            reason,
+        ]);
     }
     print::print(&table);
     Ok(())

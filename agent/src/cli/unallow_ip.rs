@@ -21,7 +21,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let request = RemoveRequest { target: as_target(args.target), block_as: None };
+    let request = RemoveRequest {
+        target: as_target(args.target),
+        block_as: None,
+    };
     let done: Done = context.agent().await?.delete("/v1/allows", &request).await?;
     print::done(&done, context.json)
 }

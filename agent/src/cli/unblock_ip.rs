@@ -2,7 +2,11 @@
 
 use ipnet::IpNet;
 
-use super::{context::Context, direct::{Direct, as_target}, print};
+use super::{
+    context::Context,
+    direct::{Direct, as_target},
+    print,
+};
 use crate::{
     config::prefix,
     control::api::{BlockAs, Done, RemoveRequest},
@@ -25,7 +29,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let request = RemoveRequest { target: as_target(args.target), block_as: args.block_as };
+    let request = RemoveRequest {
+        target: as_target(args.target),
+        block_as: args.block_as,
+    };
     let done: Done = match context.agent_if_running().await? {
         Some(agent) => agent.delete("/v1/blocks", &request).await?,
         None => Direct::to_write(context).await?.unblock(&request)?,

@@ -70,7 +70,10 @@ pub fn load_text(text: &str, path: &Path, host: &HostFacts) -> Result<Config, Co
 /// # Errors
 /// A file that cannot be read, or that is no TOML at all.
 pub fn load_what_can_be(path: &Path) -> Result<ConfigFile, ConfigError> {
-    let as_error = |problems| ConfigError { file: path.to_owned(), problems };
+    let as_error = |problems| ConfigError {
+        file: path.to_owned(),
+        problems,
+    };
     let text = std::fs::read_to_string(path).map_err(|error| as_error(vec![unreadable(&error)]))?;
     let (file, problems) = parse::parse(&text);
     file.ok_or_else(|| as_error(problems))

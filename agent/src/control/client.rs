@@ -12,7 +12,9 @@ use crate::decide::Refusal;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens at the socket: the daemon is dead.
-    #[error("no agent answers at {0}: it is not running; start it with `agent run`, or name another socket with --socket or --config")]
+    #[error(
+        "no agent answers at {0}: it is not running; start it with `agent run`, or name another socket with --socket or --config"
+    )]
     NotRunning(PathBuf),
     /// Somebody listens, and we may not speak to them.
     #[error("no permission to use {0}: run this as root, or as a member of the group that control.group names")]
@@ -50,9 +52,19 @@ impl Client {
             }
             Err(_) => return Err(ClientError::NotRunning(socket.to_owned())),
         }
-        let broken = |source| ClientError::Broken { socket: socket.to_owned(), source };
-        let http = reqwest::Client::builder().unix_socket(socket.to_owned()).no_proxy().build().map_err(broken)?;
-        Ok(Self { http, socket: socket.to_owned() })
+        let broken = |source| ClientError::Broken {
+            socket: socket.to_owned(),
+            source,
+        };
+        let http = reqwest::Client::builder()
+            .unix_socket(socket.to_owned())
+            .no_proxy()
+            .build()
+            .map_err(broken)?;
+        Ok(Self {
+            http,
+            socket: socket.to_owned(),
+        })
     }
 
     /// `GET`.
@@ -90,13 +102,20 @@ impl Client {
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let broken = |source| ClientError::Broken { socket: self.socket.clone(), source };
+        let broken = |source| ClientError::Broken {
+            socket: self.socket.clone(),
+            source,
+        };
         let response = request.send().await.map_err(broken)?;
         let status = response.status();
         if status.is_success() {
             return response.json().await.map_err(broken);
         }
         let ApiError { error, hint } = response.json().await.map_err(broken)?;
-        Err(ClientError::Refused(Refusal { kind: kind_of(status), error, hint }))
+        Err(ClientError::Refused(Refusal {
+            kind: kind_of(status),
+            error,
+            hint,
+        }))
     }
 }

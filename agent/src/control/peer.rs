@@ -10,11 +10,20 @@ pub(super) struct Peer(pub(super) String);
 
 impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let Ok(credentials) = stream.io().peer_cred() else { return Self("unknown".to_owned()) };
+        let Ok(credentials) = stream.io().peer_cred() else {
+            return Self("unknown".to_owned());
+        };
         let uid = credentials.uid();
         // A user without an entry (a container's) has no name; the number is enough.
-        let name = User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| format!(" ({})", user.name));
+        let name = User::from_uid(Uid::from_raw(uid))
+            .ok()
+            .flatten()
+            .map(|user| format!(" ({})", user.name));
         let pid = credentials.pid().map(|pid| format!(" pid={pid}"));
-        Self(format!("uid={uid}{}{}", name.unwrap_or_default(), pid.unwrap_or_default()))
+        Self(format!(
+            "uid={uid}{}{}",
+            name.unwrap_or_default(),
+            pid.unwrap_or_default()
+        ))
     }
 }

@@ -69,7 +69,10 @@ fn router(handle: Handle) -> Router {
         .route("/v1/list", get(list))
         .route("/v1/blocks", post(block).delete(unblock))
         .route("/v1/allows", post(allow).delete(unallow))
-        .route("/v1/thresholds", get(thresholds).put(set_threshold).delete(unset_threshold))
+        .route(
+            "/v1/thresholds",
+            get(thresholds).put(set_threshold).delete(unset_threshold),
+        )
         .route("/v1/thresholds/{target}", get(threshold))
         .route("/v1/mode", get(mode).put(set_mode))
         .route("/v1/reload", post(reload))
@@ -88,9 +91,17 @@ impl Handle {
     /// # Errors
     /// The engine's refusal, or that it is gone.
     pub async fn order(&self, command: Command, actor: String) -> Result<Done, Refusal> {
-        let host = HostFacts::read().await.map_err(|error| Refusal::failed(format!("{error:#}")))?;
+        let host = HostFacts::read()
+            .await
+            .map_err(|error| Refusal::failed(format!("{error:#}")))?;
         let (answer, answered) = oneshot::channel();
-        self.send(Message::Order(Box::new(Order { command, actor, host, answer }))).await?;
+        self.send(Message::Order(Box::new(Order {
+            command,
+            actor,
+            host,
+            answer,
+        })))
+        .await?;
         answered.await.map_err(|_| stopping())?
     }
 
@@ -100,10 +111,15 @@ impl Handle {
     /// What is wrong with the file, or the engine's refusal; then nothing has changed.
     pub async fn reload(&self, actor: String) -> Result<Done, Refusal> {
         let path = self.snapshot().config.path.clone();
-        let host = HostFacts::read().await.map_err(|error| Refusal::failed(format!("{error:#}")))?;
+        let host = HostFacts::read()
+            .await
+            .map_err(|error| Refusal::failed(format!("{error:#}")))?;
         let config = config::load(&path, &host).map_err(|error| {
             tracing::warn!(actor, "not reloaded: {error}");
-            Refusal::invalid(error.to_string(), "nothing was changed: the agent runs on with the configuration it had")
+            Refusal::invalid(
+                error.to_string(),
+                "nothing was changed: the agent runs on with the configuration it had",
+            )
         })?;
         self.order(Command::Reload(Box::new(config)), actor).await
     }
@@ -138,7 +154,13 @@ async fn sources(State(handle): State<Handle>, Asked(query): Asked<SourcesQuery>
     let later = handle.sources().await?;
     let seconds = before.elapsed().as_secs_f64();
     let at_most = query.limit.unwrap_or(DEFAULT_SOURCES);
-    Ok(Json(view::sources(&earlier, &later, seconds, &handle.snapshot(), at_most)))
+    Ok(Json(view::sources(
+        &earlier,
+        &later,
+        seconds,
+        &handle.snapshot(),
+        at_most,
+    )))
 }
 
 async fn list(State(handle): State<Handle>) -> Json<ListView> {
@@ -227,7 +249,10 @@ async fn detach(State(handle): State<Handle>, ConnectInfo(Peer(actor)): ConnectI
 async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
-        Some("there are /v1/status, stats, sources, list, blocks, allows, thresholds, mode, reload and detach".to_owned()),
+        Some(
+            "there are /v1/status, stats, sources, list, blocks, allows, thresholds, mode, reload and detach"
+                .to_owned(),
+        ),
     ))
 }
 
@@ -241,9 +266,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = axum::body::Bytes::from_request(request, state)
             .await
             .map_err(|error: rejection::BytesRejection| Refusal::invalid(error.body_text(), "send one JSON object"))?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| Failure(Refusal::invalid(format!("the request is not understood: {error}"), "send one JSON object")))
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            Failure(Refusal::invalid(
+                format!("the request is not understood: {error}"),
+                "send one JSON object",
+            ))
+        })
     }
 }
 

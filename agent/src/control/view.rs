@@ -34,7 +34,12 @@ fn origin(origin: &Origin) -> OriginView {
 }
 
 fn nobody(actor: &str, until: Option<MonotonicNs>, now: Now) -> OriginView {
-    OriginView { actor: actor.to_owned(), reason: None, since: None, until: until.map(|mono| now.wall_of(mono)) }
+    OriginView {
+        actor: actor.to_owned(),
+        reason: None,
+        since: None,
+        until: until.map(|mono| now.wall_of(mono)),
+    }
 }
 
 /// Entries and blackholes in force, with who asked for them.
@@ -54,14 +59,21 @@ fn holds(until: Option<MonotonicNs>, now: Now) -> bool {
 }
 
 fn list_of(kernel: &KernelState, overrides: &Overrides, otherwise: &str, now: Now) -> ListView {
-    let sources = kernel.entries.values().filter(|entry| holds(entry.until, now)).map(|entry| {
-        let asked = overrides.list.get(&entry.prefix).filter(|asked| asked.action == entry.action);
-        EntryView {
-            prefix: entry.prefix,
-            action: entry.action,
-            origin: asked.map_or_else(|| nobody(otherwise, entry.until, now), |asked| origin(&asked.origin)),
-        }
-    });
+    let sources = kernel
+        .entries
+        .values()
+        .filter(|entry| holds(entry.until, now))
+        .map(|entry| {
+            let asked = overrides
+                .list
+                .get(&entry.prefix)
+                .filter(|asked| asked.action == entry.action);
+            EntryView {
+                prefix: entry.prefix,
+                action: entry.action,
+                origin: asked.map_or_else(|| nobody(otherwise, entry.until, now), |asked| origin(&asked.origin)),
+            }
+        });
     let blackholes = kernel.addresses.values().filter_map(|state| {
         let hole = state.blackhole.filter(|hole| holds(hole.until, now))?;
         let asked = overrides.blackholes.get(&state.address);
@@ -71,7 +83,10 @@ fn list_of(kernel: &KernelState, overrides: &Overrides, otherwise: &str, now: No
             origin: asked.map_or_else(|| nobody(otherwise, hole.until, now), |asked| origin(&asked.origin)),
         })
     });
-    ListView { blackholes: blackholes.collect(), sources: sources.collect() }
+    ListView {
+        blackholes: blackholes.collect(),
+        sources: sources.collect(),
+    }
 }
 
 /// Every threshold that somebody could want to know: the two common ones, and each address that differs.
@@ -86,7 +101,11 @@ pub fn thresholds(snapshot: &Snapshot) -> Vec<ThresholdView> {
     };
     let common = common_limit(config, overrides);
     let mut views = vec![
-        view(ThresholdTarget::Source, source_limit(config, overrides), config.source_limit),
+        view(
+            ThresholdTarget::Source,
+            source_limit(config, overrides),
+            config.source_limit,
+        ),
         view(ThresholdTarget::EveryAddress, common, config.address_limit),
     ];
     for (address, protected) in &config.protected {
@@ -107,7 +126,9 @@ pub fn threshold(snapshot: &Snapshot, target: &str) -> Result<ThresholdView, Ref
     let target: ThresholdTarget = target.parse().map_err(|error: crate::overrides::NoSuchTarget| {
         Refusal::invalid(error.to_string(), "`agent threshold get` shows all of them")
     })?;
-    let listed = thresholds(snapshot).into_iter().find(|view| view.target == target.to_string());
+    let listed = thresholds(snapshot)
+        .into_iter()
+        .find(|view| view.target == target.to_string());
     let protected = match target {
         ThresholdTarget::Address(address) => snapshot.config.protected.get(&address).map(|found| (address, found)),
         ThresholdTarget::Source | ThresholdTarget::EveryAddress => None,
@@ -149,7 +170,11 @@ fn rates(delta: &Counts, meter: &Meter) -> RatesView {
 /// The rung of the ladder that an address stands on.
 #[must_use]
 pub fn rung(state: &AddressState, now: Now) -> &'static str {
-    if state.blackhole.is_some_and(|hole| holds(hole.until, now)) { "blackhole" } else { "limit" }
+    if state.blackhole.is_some_and(|hole| holds(hole.until, now)) {
+        "blackhole"
+    } else {
+        "limit"
+    }
 }
 
 /// Counters and rates of every address or of one.
@@ -159,11 +184,19 @@ pub fn rung(state: &AddressState, now: Now) -> &'static str {
 pub fn stats(snapshot: &Snapshot, only: Option<IpAddr>) -> Result<StatsView, Refusal> {
     let meter = &snapshot.meter;
     let wanted = |found: &&AddressMeter| only.is_none_or(|only| found.address == Some(only.to_canonical()));
-    let addresses: Vec<AddressStatsView> =
-        meter.addresses.iter().filter(wanted).map(|found| address_stats(found, snapshot)).collect();
+    let addresses: Vec<AddressStatsView> = meter
+        .addresses
+        .iter()
+        .filter(wanted)
+        .map(|found| address_stats(found, snapshot))
+        .collect();
     match only {
         Some(address) if addresses.is_empty() => Err(not_protected(&address.to_string())),
-        _ => Ok(StatsView { at: meter.at.wall, mode: snapshot.kernel.settings.mode, addresses: in_order(addresses) }),
+        _ => Ok(StatsView {
+            at: meter.at.wall,
+            mode: snapshot.kernel.settings.mode,
+            addresses: in_order(addresses),
+        }),
     }
 }
 
@@ -174,14 +207,22 @@ fn in_order(mut addresses: Vec<AddressStatsView>) -> Vec<AddressStatsView> {
 }
 
 fn address_stats(found: &AddressMeter, snapshot: &Snapshot) -> AddressStatsView {
-    let state = found.address.and_then(|address| snapshot.kernel.addresses.get(&address));
+    let state = found
+        .address
+        .and_then(|address| snapshot.kernel.addresses.get(&address));
     AddressStatsView {
         address: found.address,
         limit: state.map(|state| state.limit),
         rung: state.map(|state| rung(state, snapshot.now).to_owned()),
         rates: rates(&found.delta, &snapshot.meter),
-        over_since: found.current_excess(snapshot.now).map(|excess| snapshot.now.wall_of(excess.since)),
-        packets: found.counts.nonzero().map(|(reason, packets)| (reason.name().to_owned(), packets)).collect(),
+        over_since: found
+            .current_excess(snapshot.now)
+            .map(|excess| snapshot.now.wall_of(excess.since)),
+        packets: found
+            .counts
+            .nonzero()
+            .map(|(reason, packets)| (reason.name().to_owned(), packets))
+            .collect(),
     }
 }
 
@@ -196,7 +237,12 @@ pub fn sources(
     at_most: usize,
 ) -> SourcesView {
     let before: std::collections::HashMap<_, _> = earlier.iter().map(|usage| (usage.source, usage)).collect();
-    let list = snapshot.kernel.entries.values().map(|entry| (entry.prefix, entry.action)).collect();
+    let list = snapshot
+        .kernel
+        .entries
+        .values()
+        .map(|entry| (entry.prefix, entry.action))
+        .collect();
     let mut views: Vec<SourceView> = later
         .iter()
         .map(|usage| {
@@ -219,10 +265,17 @@ pub fn sources(
     // Equal rates (mostly none at all) go by what was seen in total, so that the order does not change by itself.
     views.sort_by(|a, b| {
         let total = |view: &SourceView| view.syns_within + view.syns_over;
-        b.syn_pps.total_cmp(&a.syn_pps).then_with(|| total(b).cmp(&total(a))).then_with(|| a.source.cmp(&b.source))
+        b.syn_pps
+            .total_cmp(&a.syn_pps)
+            .then_with(|| total(b).cmp(&total(a)))
+            .then_with(|| a.source.cmp(&b.source))
     });
     views.truncate(at_most);
-    SourcesView { recorded: later.len(), limit: snapshot.kernel.settings.source_limit, sources: views }
+    SourcesView {
+        recorded: later.len(),
+        limit: snapshot.kernel.settings.source_limit,
+        sources: views,
+    }
 }
 
 /// Everything at a glance.
@@ -234,9 +287,17 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         since: snapshot.started,
         config: snapshot.config.path.clone(),
-        ledger: LedgerView { path: snapshot.ledger.path.clone(), healthy: problem.is_none(), problem },
+        ledger: LedgerView {
+            path: snapshot.ledger.path.clone(),
+            healthy: problem.is_none(),
+            problem,
+        },
     };
-    let over_rate = snapshot.meter.addresses.iter().filter(|found| found.current_excess(snapshot.now).is_some());
+    let over_rate = snapshot
+        .meter
+        .addresses
+        .iter()
+        .filter(|found| found.current_excess(snapshot.now).is_some());
     StatusView {
         daemon: Some(daemon),
         mode: mode(snapshot),
@@ -257,7 +318,10 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
 pub fn status_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<StatusView, Refusal> {
     let kernel = KernelState::read(tables)?;
     let meter = Meter::first(tables.counters()?, now);
-    let over_rate = meter.addresses.iter().filter(|found| found.current_excess(now).is_some());
+    let over_rate = meter
+        .addresses
+        .iter()
+        .filter(|found| found.current_excess(now).is_some());
     Ok(StatusView {
         interfaces: tables.links()?,
         over_rate: over_rate.filter_map(|found| found.address).collect(),
@@ -269,12 +333,23 @@ pub fn status_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<StatusVie
 
 fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
     let count = |action: ListAction| {
-        kernel.entries.values().filter(|entry| entry.action == action && holds(entry.until, now)).count()
+        kernel
+            .entries
+            .values()
+            .filter(|entry| entry.action == action && holds(entry.until, now))
+            .count()
     };
-    let blackholed = kernel.addresses.values().filter(|state| rung(state, now) == "blackhole");
+    let blackholed = kernel
+        .addresses
+        .values()
+        .filter(|state| rung(state, now) == "blackhole");
     StatusView {
         daemon: None,
-        mode: ModeView { mode: kernel.settings.mode, configured: None, set_by: None },
+        mode: ModeView {
+            mode: kernel.settings.mode,
+            configured: None,
+            set_by: None,
+        },
         interfaces: Vec::new(),
         protected: kernel.addresses.len(),
         blackholed: blackholed.map(|state| state.address).collect(),

@@ -41,13 +41,22 @@ pub fn adopt(found: &Found<'_>) -> Vec<(Change, String)> {
     for entry in found.kernel.entries.values() {
         if let Some(change) = adopt_entry(entry, found) {
             let what = format!("{} {}", entry.action, prefix::display(entry.prefix));
-            changes.push((change, format!("found in the kernel, not or otherwise in the ledger: {what}; kept")));
+            changes.push((
+                change,
+                format!("found in the kernel, not or otherwise in the ledger: {what}; kept"),
+            ));
         }
     }
     for state in found.kernel.addresses.values() {
         let Some(hole) = state.blackhole else { continue };
         if let Some(change) = adopt_blackhole(state.address, hole.until, hole.all, found) {
-            changes.push((change, format!("found in the kernel, not or otherwise in the ledger: blackhole of {}; kept", state.address)));
+            changes.push((
+                change,
+                format!(
+                    "found in the kernel, not or otherwise in the ledger: blackhole of {}; kept",
+                    state.address
+                ),
+            ));
         }
     }
     if found.same_tables {
@@ -57,7 +66,10 @@ pub fn adopt(found: &Found<'_>) -> Vec<(Change, String)> {
 }
 
 /// `None` for an end that is past, `Some(None)` for no end.
-#[expect(clippy::option_option, reason = "over, endless and ending are three different things")]
+#[expect(
+    clippy::option_option,
+    reason = "over, endless and ending are three different things"
+)]
 fn end(until: Option<MonotonicNs>, now: Now) -> Option<Option<Expiry>> {
     match until {
         None => Some(None),
@@ -74,7 +86,12 @@ fn same_end(one: Option<Expiry>, other: Option<Expiry>) -> bool {
 }
 
 fn adopted(now: Now, until: Option<Expiry>) -> Origin {
-    Origin { actor: ADOPTED.to_owned(), reason: None, since: now.wall, until }
+    Origin {
+        actor: ADOPTED.to_owned(),
+        reason: None,
+        since: now.wall,
+        until,
+    }
 }
 
 fn adopt_entry(entry: &ListEntry, found: &Found<'_>) -> Option<Change> {
@@ -85,8 +102,17 @@ fn adopt_entry(entry: &ListEntry, found: &Found<'_>) -> Option<Change> {
                 return None;
             }
             // Somebody changed the end; who asked for it first is still worth knowing.
-            let origin = Origin { until, ..known.origin.clone() };
-            Some(Change::PutEntry(entry.prefix, ListOverride { action: entry.action, origin }))
+            let origin = Origin {
+                until,
+                ..known.origin.clone()
+            };
+            Some(Change::PutEntry(
+                entry.prefix,
+                ListOverride {
+                    action: entry.action,
+                    origin,
+                },
+            ))
         }
         _ => {
             let is = |list: &BTreeMap<IpNet, ListAction>| list.get(&entry.prefix) == Some(&entry.action);
@@ -94,7 +120,13 @@ fn adopt_entry(entry: &ListEntry, found: &Found<'_>) -> Option<Change> {
                 return None;
             }
             let origin = adopted(found.now, until);
-            Some(Change::PutEntry(entry.prefix, ListOverride { action: entry.action, origin }))
+            Some(Change::PutEntry(
+                entry.prefix,
+                ListOverride {
+                    action: entry.action,
+                    origin,
+                },
+            ))
         }
     }
 }
@@ -103,7 +135,10 @@ fn adopt_blackhole(address: IpAddr, until: Option<MonotonicNs>, all: bool, found
     let until = end(until, found.now)?;
     let origin = match found.ledger.blackholes.get(&address) {
         Some(known) if known.all == all && same_end(known.origin.until, until) => return None,
-        Some(known) => Origin { until, ..known.origin.clone() },
+        Some(known) => Origin {
+            until,
+            ..known.origin.clone()
+        },
         None => adopted(found.now, until),
     };
     Some(Change::PutBlackhole(address, BlackholeOverride { all, origin }))
@@ -112,14 +147,25 @@ fn adopt_blackhole(address: IpAddr, until: Option<MonotonicNs>, all: bool, found
 /// What the ledger has and the kernel, in tables that we filled, has not any more.
 fn taken_back(found: &Found<'_>) -> Vec<(Change, String)> {
     let entries = found.ledger.list.iter().filter(|(prefix, known)| {
-        found.kernel.entries.get(prefix).is_none_or(|entry| entry.action != known.action && !is_adopted(entry, found))
+        found
+            .kernel
+            .entries
+            .get(prefix)
+            .is_none_or(|entry| entry.action != known.action && !is_adopted(entry, found))
     });
     let entries = entries.map(|(prefix, known)| {
         let what = format!("{} {}", known.action, prefix::display(*prefix));
-        (Change::RemoveEntry(*prefix), format!("in the ledger, not in the kernel any more: {what}; forgotten"))
+        (
+            Change::RemoveEntry(*prefix),
+            format!("in the ledger, not in the kernel any more: {what}; forgotten"),
+        )
     });
     let blackholes = found.ledger.blackholes.keys().filter(|address| {
-        found.kernel.addresses.get(address).is_some_and(|state| state.blackhole.is_none())
+        found
+            .kernel
+            .addresses
+            .get(address)
+            .is_some_and(|state| state.blackhole.is_none())
     });
     let blackholes = blackholes.map(|address| {
         (

@@ -45,15 +45,27 @@ impl Meter {
     /// The first reading.
     #[must_use]
     pub fn first(reading: CounterReading, at: Now) -> Self {
-        let addresses = reading.addresses.into_iter().map(|counts| measured(counts, None)).collect();
-        Self { at, seconds: 0.0, addresses, host: reading.host }
+        let addresses = reading
+            .addresses
+            .into_iter()
+            .map(|counts| measured(counts, None))
+            .collect();
+        Self {
+            at,
+            seconds: 0.0,
+            addresses,
+            host: reading.host,
+        }
     }
 
     /// The next reading. An address that was not there before begins with no rate.
     #[must_use]
     pub fn next(&self, reading: CounterReading, at: Now) -> Self {
-        let before: HashMap<Option<IpAddr>, &Counts> =
-            self.addresses.iter().map(|meter| (meter.address, &meter.counts)).collect();
+        let before: HashMap<Option<IpAddr>, &Counts> = self
+            .addresses
+            .iter()
+            .map(|meter| (meter.address, &meter.counts))
+            .collect();
         let addresses = reading
             .addresses
             .into_iter()
@@ -63,14 +75,23 @@ impl Meter {
             })
             .collect();
         let seconds = std::time::Duration::from_nanos(at.mono.0.saturating_sub(self.at.mono.0)).as_secs_f64();
-        Self { at, seconds, addresses, host: reading.host }
+        Self {
+            at,
+            seconds,
+            addresses,
+            host: reading.host,
+        }
     }
 
     /// Events per second of a number of events since the reading before.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a rate for people: 53 bits are plenty")]
     pub fn per_second(&self, events: u64) -> f64 {
-        if self.seconds > 0.0 { events as f64 / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 {
+            events as f64 / self.seconds
+        } else {
+            0.0
+        }
     }
 
     /// All protected addresses together, since the reading before.
@@ -88,7 +109,8 @@ impl AddressMeter {
     /// The excess that goes on at an instant.
     #[must_use]
     pub fn current_excess(&self, now: Now) -> Option<Excess> {
-        self.excess.filter(|excess| now.mono.0.saturating_sub(excess.last.0) < QUIET_NS)
+        self.excess
+            .filter(|excess| now.mono.0.saturating_sub(excess.last.0) < QUIET_NS)
     }
 }
 
@@ -101,12 +123,21 @@ pub fn syns(counts: &Counts) -> u64 {
 /// Packets of a delta by what their verdict was: pass, drop, reply.
 #[must_use]
 pub fn by_action(counts: &Counts) -> [u64; 3] {
-    [counts.total(Action::Pass), counts.total(Action::Drop), counts.total(Action::Reply)]
+    [
+        counts.total(Action::Pass),
+        counts.total(Action::Drop),
+        counts.total(Action::Reply),
+    ]
 }
 
 fn measured(reading: AddressCounts, earlier: Option<&Counts>) -> AddressMeter {
     let delta = earlier.map(|earlier| reading.counts.since(earlier)).unwrap_or_default();
-    AddressMeter { address: reading.address, counts: reading.counts, delta, excess: reading.excess }
+    AddressMeter {
+        address: reading.address,
+        counts: reading.counts,
+        delta,
+        excess: reading.excess,
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +148,10 @@ mod tests {
     use crate::tables::MonotonicNs;
 
     fn at(ms: u64) -> Now {
-        Now { wall: Timestamp::UNIX_EPOCH, mono: MonotonicNs(ms * 1_000_000) }
+        Now {
+            wall: Timestamp::UNIX_EPOCH,
+            mono: MonotonicNs(ms * 1_000_000),
+        }
     }
 
     fn reading(syns: u64, over: u64) -> CounterReading {
@@ -125,8 +159,18 @@ mod tests {
         counts.add(Reason::Syn, syns);
         counts.add(Reason::SourceRate, over);
         let address = Some("203.0.113.7".parse().expect("address"));
-        let excess = Some(Excess { since: MonotonicNs(1), last: MonotonicNs(2_000_000_000) });
-        CounterReading { addresses: vec![AddressCounts { address, counts, excess }], host: HostCounts::default() }
+        let excess = Some(Excess {
+            since: MonotonicNs(1),
+            last: MonotonicNs(2_000_000_000),
+        });
+        CounterReading {
+            addresses: vec![AddressCounts {
+                address,
+                counts,
+                excess,
+            }],
+            host: HostCounts::default(),
+        }
     }
 
     #[test]

@@ -38,9 +38,13 @@ impl Asked<'_> {
 impl Engine {
     pub(super) fn dispatch(&mut self, order: &mut Order, now: Now) -> Outcome {
         if self.detached {
-            return Err(Refusal::failed("the program was taken off and this agent is stopping; `agent run` puts it back"));
+            return Err(Refusal::failed(
+                "the program was taken off and this agent is stopping; `agent run` puts it back",
+            ));
         }
-        let Order { command, actor, host, .. } = order;
+        let Order {
+            command, actor, host, ..
+        } = order;
         let world = self.world(host, now);
         let asked = |reason| Asked { actor, reason, now };
         match command {
@@ -91,7 +95,15 @@ impl Engine {
             Effect::Entry { prefix, action } => vec![Change::PutEntry(prefix, ListOverride { action, origin })],
             Effect::Blackhole { addresses, all } => addresses
                 .into_iter()
-                .map(|address| Change::PutBlackhole(address, BlackholeOverride { all, origin: origin.clone() }))
+                .map(|address| {
+                    Change::PutBlackhole(
+                        address,
+                        BlackholeOverride {
+                            all,
+                            origin: origin.clone(),
+                        },
+                    )
+                })
                 .collect(),
         };
         self.commit(changes, decision.done)
@@ -125,7 +137,10 @@ impl Engine {
         decision: threshold::Decision<Option<crate::tables::Mode>>,
         asked: &Asked<'_>,
     ) -> Outcome {
-        let set = request.mode.map(|mode| ModeOverride { mode, origin: asked.origin(decision.until) });
+        let set = request.mode.map(|mode| ModeOverride {
+            mode,
+            origin: asked.origin(decision.until),
+        });
         self.commit(vec![Change::SetMode(set)], decision.done)
     }
 
@@ -140,10 +155,18 @@ impl Engine {
 /// The answer to `detach`.
 #[must_use]
 pub fn detached(interfaces: &[String]) -> Done {
-    let from = if interfaces.is_empty() { "no interface had it".to_owned() } else { interfaces.join(", ") };
+    let from = if interfaces.is_empty() {
+        "no interface had it".to_owned()
+    } else {
+        interfaces.join(", ")
+    };
     Done {
-        message: format!("Took the program off ({from}) and removed every pin: nothing is protected until `agent run`."),
-        warnings: vec!["blocks, allows and thresholds stay in the ledger and are put back by the next `agent run`".to_owned()],
+        message: format!(
+            "Took the program off ({from}) and removed every pin: nothing is protected until `agent run`."
+        ),
+        warnings: vec![
+            "blocks, allows and thresholds stay in the ledger and are put back by the next `agent run`".to_owned(),
+        ],
         ..Done::default()
     }
 }

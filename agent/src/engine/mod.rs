@@ -54,7 +54,10 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("overrides", &self.overrides).field("kernel", &self.kernel).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("overrides", &self.overrides)
+            .field("kernel", &self.kernel)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,7 +106,9 @@ impl Engine {
             command: description,
             reason,
             succeeded: answer.is_ok(),
-            result: answer.as_ref().map_or_else(ToString::to_string, |done| done.message.clone()),
+            result: answer
+                .as_ref()
+                .map_or_else(ToString::to_string, |done| done.message.clone()),
         };
         let recorded = self.record(&changes, &entry);
         if let (Ok(done), Err(problem)) = (&mut answer, recorded) {
@@ -131,9 +136,21 @@ impl Engine {
     /// Writes down what is already in force, in the log and in the ledger.
     fn record(&mut self, changes: &[Change], entry: &JournalEntry) -> Result<(), String> {
         if entry.succeeded {
-            tracing::info!(actor = entry.actor, command = entry.command, reason = entry.reason, "{}", entry.result);
+            tracing::info!(
+                actor = entry.actor,
+                command = entry.command,
+                reason = entry.reason,
+                "{}",
+                entry.result
+            );
         } else {
-            tracing::warn!(actor = entry.actor, command = entry.command, reason = entry.reason, "refused: {}", entry.result);
+            tracing::warn!(
+                actor = entry.actor,
+                command = entry.command,
+                reason = entry.reason,
+                "refused: {}",
+                entry.result
+            );
         }
         self.ledger.record(changes, entry).map_err(|error| {
             tracing::error!("{error}");
@@ -153,7 +170,10 @@ impl Engine {
 
     /// Tells the ledger what the tables hold, for the next start.
     fn remember_installed(&mut self) {
-        let installed = Installed { tables: self.tables_identity(), config_list: write_list(&self.config.list) };
+        let installed = Installed {
+            tables: self.tables_identity(),
+            config_list: write_list(&self.config.list),
+        };
         if let Err(error) = self.ledger.set_installed(&installed) {
             tracing::error!("{error}");
         }
@@ -169,7 +189,10 @@ impl Engine {
             (true, None) => Some("kept in memory only, lost with the next restart".to_owned()),
             (false, None) => None,
         };
-        LedgerHealth { path: self.ledger.path().to_owned(), problem }
+        LedgerHealth {
+            path: self.ledger.path().to_owned(),
+            problem,
+        }
     }
 
     /// Makes a new snapshot for everybody who answers questions.
@@ -195,14 +218,24 @@ impl Engine {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let links = self.links.iter().filter_map(|link| Some(format!("{}: {}", link.interface, link.warning.as_ref()?)));
-        self.lasting_warnings.iter().cloned().chain(links).chain(self.poll_problem.clone()).collect()
+        let links = self
+            .links
+            .iter()
+            .filter_map(|link| Some(format!("{}: {}", link.interface, link.warning.as_ref()?)));
+        self.lasting_warnings
+            .iter()
+            .cloned()
+            .chain(links)
+            .chain(self.poll_problem.clone())
+            .collect()
     }
 }
 
 /// The configuration's list as the ledger keeps it: `prefix action` per line.
 fn write_list(list: &std::collections::BTreeMap<ipnet::IpNet, ListAction>) -> String {
-    list.iter().map(|(prefix, action)| format!("{prefix} {action}\n")).collect()
+    list.iter()
+        .map(|(prefix, action)| format!("{prefix} {action}\n"))
+        .collect()
 }
 
 /// Reads that back; a line that makes no sense is as good as none.
@@ -210,7 +243,9 @@ fn read_list(text: &str) -> std::collections::BTreeMap<ipnet::IpNet, ListAction>
     text.lines()
         .filter_map(|line| {
             let (prefix, action) = line.split_once(' ')?;
-            let action = [ListAction::Allow, ListAction::Block].into_iter().find(|known| known.to_string() == action)?;
+            let action = [ListAction::Allow, ListAction::Block]
+                .into_iter()
+                .find(|known| known.to_string() == action)?;
             Some((prefix.parse().ok()?, action))
         })
         .collect()

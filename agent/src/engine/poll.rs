@@ -35,7 +35,10 @@ impl Engine {
         }
         let fresh = self.tables.drain_samples(KEEP_SAMPLES);
         if !fresh.is_empty() {
-            let kept = self.samples.len().saturating_sub((self.samples.len() + fresh.len()).saturating_sub(KEEP_SAMPLES));
+            let kept = self
+                .samples
+                .len()
+                .saturating_sub((self.samples.len() + fresh.len()).saturating_sub(KEEP_SAMPLES));
             let old = self.samples.iter().skip(self.samples.len() - kept).cloned();
             self.samples = Arc::new(old.chain(fresh).collect());
         }

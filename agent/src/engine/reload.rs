@@ -16,15 +16,30 @@ impl Engine {
         let difference = difference(&self.config, &config);
         if !difference.needs_restart.is_empty() {
             return Err(Refusal::conflict(
-                format!("nothing was changed: {} cannot change while the agent runs", difference.needs_restart.join(", ")),
+                format!(
+                    "nothing was changed: {} cannot change while the agent runs",
+                    difference.needs_restart.join(", ")
+                ),
                 "restart the agent to apply the whole file; protection stays on meanwhile",
             ));
         }
-        let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).chain(self.held_back(&config)).collect();
+        let warnings: Vec<String> = config
+            .warnings
+            .iter()
+            .map(ToString::to_string)
+            .chain(self.held_back(&config))
+            .collect();
         if difference.changes.is_empty() {
             self.config = Arc::new(config);
             let message = "Reloaded: nothing in the configuration has changed.".to_owned();
-            return Ok((Vec::new(), Done { message, warnings, ..Done::default() }));
+            return Ok((
+                Vec::new(),
+                Done {
+                    message,
+                    warnings,
+                    ..Done::default()
+                },
+            ));
         }
         self.move_to_config(&config)?;
         (self.set_log_level)(config.log.level);
@@ -32,7 +47,15 @@ impl Engine {
         self.remember_installed();
         let count = difference.changes.len();
         let message = format!("Reloaded: {count} {}.", if count == 1 { "change" } else { "changes" });
-        Ok((Vec::new(), Done { message, changes: difference.changes, warnings, ..Done::default() }))
+        Ok((
+            Vec::new(),
+            Done {
+                message,
+                changes: difference.changes,
+                warnings,
+                ..Done::default()
+            },
+        ))
     }
 
     fn move_to_config(&mut self, config: &Config) -> Result<(), Refusal> {

@@ -36,7 +36,9 @@ pub struct Parts {
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Parts")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -46,7 +48,13 @@ impl Engine {
     /// # Errors
     /// If the kernel refuses a write or an attachment.
     pub fn start(parts: Parts, now: Now) -> Result<Self, Refusal> {
-        let Parts { mut tables, mut ledger, config, mut warnings, set_log_level } = parts;
+        let Parts {
+            mut tables,
+            mut ledger,
+            config,
+            mut warnings,
+            set_log_level,
+        } = parts;
         let (mut overrides, unclear) = ledger.overrides(now).unwrap_or_else(|error| {
             warnings.push(error.to_string());
             Default::default()
@@ -68,9 +76,15 @@ impl Engine {
         }
         let wanted = KernelState::wanted(&config, &overrides);
         let writes = apply(&mut *tables, &found, &wanted)?;
-        tracing::info!(writes, entries = wanted.entries.len(), addresses = wanted.addresses.len(), "the kernel's tables are filled");
+        tracing::info!(
+            writes,
+            entries = wanted.entries.len(),
+            addresses = wanted.addresses.len(),
+            "the kernel's tables are filled"
+        );
         record_adopted(&mut ledger, &adopted, now);
-        let links = attach_all(&mut *tables, &config).map_err(|refusal| leave_nothing_useless(&mut *tables, refusal))?;
+        let links =
+            attach_all(&mut *tables, &config).map_err(|refusal| leave_nothing_useless(&mut *tables, refusal))?;
         let meter = Arc::new(Meter::first(tables.counters()?, now));
         warnings.extend(config.warnings.iter().map(ToString::to_string));
         let (config, overrides, kernel) = (Arc::new(config), Arc::new(overrides), Arc::new(wanted));
@@ -85,7 +99,10 @@ impl Engine {
             fills: Arc::default(),
             programs: Arc::default(),
             samples: Arc::default(),
-            ledger: LedgerHealth { path: ledger.path().to_owned(), problem: None },
+            ledger: LedgerHealth {
+                path: ledger.path().to_owned(),
+                problem: None,
+            },
             warnings: Vec::new(),
         };
         let mut engine = Self {
@@ -147,11 +164,17 @@ fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<Vec<Link
     for interface in &config.interfaces {
         links.push(tables.attach(interface, config.xdp_mode)?);
     }
-    let strangers: Vec<LinkState> =
-        tables.links()?.into_iter().filter(|link| !config.interfaces.contains(&link.interface)).collect();
+    let strangers: Vec<LinkState> = tables
+        .links()?
+        .into_iter()
+        .filter(|link| !config.interfaces.contains(&link.interface))
+        .collect();
     for link in strangers {
         tables.detach(&link.interface)?;
-        tracing::warn!(interface = link.interface, "detached: the configuration does not name it any more");
+        tracing::warn!(
+            interface = link.interface,
+            "detached: the configuration does not name it any more"
+        );
     }
     Ok(links)
 }

@@ -56,7 +56,12 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn counters<'l>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'l>, u64)>) -> fmt::Result {
+    fn counters<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels<'l>, u64)>,
+    ) -> fmt::Result {
         self.family(name, help, MetricType::Counter, values, |metric, value| {
             metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
         })
@@ -73,8 +78,15 @@ impl Writer<'_> {
         })
     }
 
-    fn gauges<'l>(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (Labels<'l>, f64)>) -> fmt::Result {
-        self.family(name, help, MetricType::Gauge, values, |metric, value| metric.encode_gauge(&value))
+    fn gauges<'l>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (Labels<'l>, f64)>,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Gauge, values, |metric, value| {
+            metric.encode_gauge(&value)
+        })
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
@@ -126,22 +138,48 @@ fn packets(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
             (labels, meter.counts.get(*reason))
         })
     });
-    out.counters("packets", "Packets by destination, reason and what the verdict is in enforce mode", by_reason)?;
+    out.counters(
+        "packets",
+        "Packets by destination, reason and what the verdict is in enforce mode",
+        by_reason,
+    )?;
     let host = snapshot.meter.host;
     let one = |value| [(Vec::new(), value)];
     out.counters("dropped_packets", "Packets really dropped", one(host.dropped))?;
-    out.counters("would_drop_packets", "Packets that monitor mode let pass against their verdict", one(host.would_drop))?;
-    out.counters("samples_lost", "Sampled headers that found no room", one(host.samples_lost))?;
-    out.counters("sources_unrecorded", "Heavy sources that got no exact record", one(host.sources_unrecorded))
+    out.counters(
+        "would_drop_packets",
+        "Packets that monitor mode let pass against their verdict",
+        one(host.would_drop),
+    )?;
+    out.counters(
+        "samples_lost",
+        "Sampled headers that found no room",
+        one(host.samples_lost),
+    )?;
+    out.counters(
+        "sources_unrecorded",
+        "Heavy sources that got no exact record",
+        one(host.sources_unrecorded),
+    )
 }
 
 fn rates(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let meter = &snapshot.meter;
     let labels = |address| vec![("address", name_of(address))];
-    let syn = meter.addresses.iter().map(|found| (labels(found.address), meter.per_second(syns(&found.delta))));
+    let syn = meter
+        .addresses
+        .iter()
+        .map(|found| (labels(found.address), meter.per_second(syns(&found.delta))));
     out.gauges("address_syns_per_second", "SYNs per second over the last poll", syn)?;
-    let dropped = meter.addresses.iter().map(|found| (labels(found.address), meter.per_second(by_action(&found.delta)[1])));
-    out.gauges("address_drops_per_second", "Packets per second whose verdict is drop, over the last poll", dropped)?;
+    let dropped = meter
+        .addresses
+        .iter()
+        .map(|found| (labels(found.address), meter.per_second(by_action(&found.delta)[1])));
+    out.gauges(
+        "address_drops_per_second",
+        "Packets per second whose verdict is drop, over the last poll",
+        dropped,
+    )?;
     let over = meter
         .addresses
         .iter()
@@ -154,15 +192,35 @@ fn thresholds(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let states = || snapshot.kernel.addresses.values();
     let labels = |address: std::net::IpAddr| vec![("address", address.to_string())];
     let rate = states().map(|state| (labels(state.address), f64::from(state.limit.syn_rate.per_second())));
-    out.gauges("address_threshold_syns_per_second", "SYN rate above which the excess to the address is dropped", rate)?;
+    out.gauges(
+        "address_threshold_syns_per_second",
+        "SYN rate above which the excess to the address is dropped",
+        rate,
+    )?;
     let burst = states().map(|state| (labels(state.address), f64::from(state.limit.syn_burst.events())));
-    out.gauges("address_threshold_burst_syns", "SYNs to the address at once above that rate", burst)?;
+    out.gauges(
+        "address_threshold_burst_syns",
+        "SYNs to the address at once above that rate",
+        burst,
+    )?;
     let source = snapshot.kernel.settings.source_limit;
     let common = common_limit(&snapshot.config, &snapshot.overrides);
     let rate = |limit: crate::tables::Limit| f64::from(limit.syn_rate.per_second());
-    out.gauge("source_threshold_syns_per_second", "SYN rate above which the excess of a source is dropped", rate(source))?;
-    out.gauge("source_threshold_burst_syns", "SYNs of a source at once above that rate", f64::from(source.syn_burst.events()))?;
-    out.gauge("default_threshold_syns_per_second", "SYN rate of addresses without one of their own", rate(common))
+    out.gauge(
+        "source_threshold_syns_per_second",
+        "SYN rate above which the excess of a source is dropped",
+        rate(source),
+    )?;
+    out.gauge(
+        "source_threshold_burst_syns",
+        "SYNs of a source at once above that rate",
+        f64::from(source.syn_burst.events()),
+    )?;
+    out.gauge(
+        "default_threshold_syns_per_second",
+        "SYN rate of addresses without one of their own",
+        rate(common),
+    )
 }
 
 fn ladder(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -170,20 +228,48 @@ fn ladder(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let modes = [Mode::Monitor, Mode::Enforce].map(|known| (vec![("mode", known.to_string())], yes(mode == known)));
     out.gauges("mode", "1 for the mode that holds", modes)?;
     let rungs = snapshot.kernel.addresses.values().map(|state| {
-        (vec![("address", state.address.to_string()), ("rung", rung(state, snapshot.now).to_owned())], 1.0)
+        (
+            vec![
+                ("address", state.address.to_string()),
+                ("rung", rung(state, snapshot.now).to_owned()),
+            ],
+            1.0,
+        )
     });
-    out.gauges("address_rung", "1 for the rung of the ladder that the address stands on", rungs)
+    out.gauges(
+        "address_rung",
+        "1 for the rung of the ladder that the address stands on",
+        rungs,
+    )
 }
 
 fn lists(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let counts = [ListAction::Allow, ListAction::Block].map(|action| {
-        let count = snapshot.kernel.entries.values().filter(|entry| entry.action == action).count();
+        let count = snapshot
+            .kernel
+            .entries
+            .values()
+            .filter(|entry| entry.action == action)
+            .count();
         (vec![("action", action.to_string())], float(count))
     });
     out.gauges("list_entries", "Entries of the source list", counts)?;
-    let blackholed = snapshot.kernel.addresses.values().filter(|state| rung(state, snapshot.now) == "blackhole").count();
-    out.gauge("blackholed_addresses", "Protected addresses that are blackholed", float(blackholed))?;
-    out.gauge("protected_addresses", "Protected addresses", float(snapshot.kernel.addresses.len()))
+    let blackholed = snapshot
+        .kernel
+        .addresses
+        .values()
+        .filter(|state| rung(state, snapshot.now) == "blackhole")
+        .count();
+    out.gauge(
+        "blackholed_addresses",
+        "Protected addresses that are blackholed",
+        float(blackholed),
+    )?;
+    out.gauge(
+        "protected_addresses",
+        "Protected addresses",
+        float(snapshot.kernel.addresses.len()),
+    )
 }
 
 fn kernel(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -198,25 +284,61 @@ fn kernel(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let memory = fills().map(|fill| (label(&fill.name), big(fill.memory_bytes)));
     out.gauges("map_memory_bytes", "Memory of a kernel map", memory)?;
     let program = |name: &str| vec![("program", name.to_owned())];
-    let runs = snapshot.programs.iter().map(|stats| (program(&stats.name), stats.run_count));
-    out.counters("program_runs", "Runs of a program, while kernel.bpf_stats_enabled is 1", runs)?;
-    let time = snapshot.programs.iter().map(|stats| {
-        (program(&stats.name), std::time::Duration::from_nanos(stats.run_time_ns).as_secs_f64())
-    });
-    out.seconds_counters("program_run_time_seconds", "Time spent in a program, while kernel.bpf_stats_enabled is 1", time)?;
-    let links = snapshot
-        .links
+    let runs = snapshot
+        .programs
         .iter()
-        .map(|link| (vec![("interface", link.interface.clone()), ("mode", link.mode.to_string())], 1.0));
-    out.gauges("interface_attached", "1 for each interface with the program, by XDP mode", links)
+        .map(|stats| (program(&stats.name), stats.run_count));
+    out.counters(
+        "program_runs",
+        "Runs of a program, while kernel.bpf_stats_enabled is 1",
+        runs,
+    )?;
+    let time = snapshot.programs.iter().map(|stats| {
+        (
+            program(&stats.name),
+            std::time::Duration::from_nanos(stats.run_time_ns).as_secs_f64(),
+        )
+    });
+    out.seconds_counters(
+        "program_run_time_seconds",
+        "Time spent in a program, while kernel.bpf_stats_enabled is 1",
+        time,
+    )?;
+    let links = snapshot.links.iter().map(|link| {
+        (
+            vec![("interface", link.interface.clone()), ("mode", link.mode.to_string())],
+            1.0,
+        )
+    });
+    out.gauges(
+        "interface_attached",
+        "1 for each interface with the program, by XDP mode",
+        links,
+    )
 }
 
 fn agent(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let seconds = |at: jiff::Timestamp| at.as_duration().as_secs_f64();
-    out.gauge("ledger_healthy", "0 while something is wrong with the ledger", yes(snapshot.ledger.problem.is_none()))?;
-    out.gauge("warnings", "Sentences under warnings in agent status", float(snapshot.warnings.len()))?;
-    out.gauge("counters_read_timestamp_seconds", "When the counters were last read", seconds(snapshot.meter.at.wall))?;
-    out.gauge("start_timestamp_seconds", "When the agent started", seconds(snapshot.started))?;
+    out.gauge(
+        "ledger_healthy",
+        "0 while something is wrong with the ledger",
+        yes(snapshot.ledger.problem.is_none()),
+    )?;
+    out.gauge(
+        "warnings",
+        "Sentences under warnings in agent status",
+        float(snapshot.warnings.len()),
+    )?;
+    out.gauge(
+        "counters_read_timestamp_seconds",
+        "When the counters were last read",
+        seconds(snapshot.meter.at.wall),
+    )?;
+    out.gauge(
+        "start_timestamp_seconds",
+        "When the agent started",
+        seconds(snapshot.started),
+    )?;
     let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     out.gauges("build_info", "1, with the version of the agent", [(build, 1.0)])
 }

@@ -1,8 +1,8 @@
 //! The engine over its lives: restarts, reboots, changes made without it, failures half-way.
 
-
 use std::time::Duration;
 
+use crate::support::{Bench, address, allow, block, config, later, net, noon, order, remove};
 use agent::{
     clock::Now,
     command::Command,
@@ -15,7 +15,6 @@ use agent::{
     ledger::Ledger,
     tables::{AddressState, Blackhole, ListAction, ListEntry, Mode, MonotonicNs},
 };
-use crate::support::{Bench, address, allow, block, config, later, net, noon, order, remove};
 
 #[test]
 fn a_start_fills_the_tables_and_attaches() {
@@ -26,7 +25,10 @@ fn a_start_fills_the_tables_and_attaches() {
     assert_eq!(fake.settings.source_limit.syn_rate.per_second(), 1_000);
     assert_eq!(fake.links.keys().collect::<Vec<_>>(), ["eth0"]);
     assert!(fake.addresses[&address("203.0.113.7")].local, "eth0 has it");
-    assert!(!fake.addresses[&address("203.0.113.8")].local, "this host forwards for it");
+    assert!(
+        !fake.addresses[&address("203.0.113.8")].local,
+        "this host forwards for it"
+    );
 }
 
 #[test]
@@ -42,7 +44,12 @@ fn a_restart_changes_nothing_that_is_in_force() {
     assert_eq!(bench.kernel.lock().writes, writes, "not one write");
     let list = view::list(&engine.snapshots().borrow());
     assert_eq!(list.sources.len(), 2);
-    assert!(list.sources.iter().all(|entry| entry.origin.actor == "uid=0 (root) pid=1"), "{list:?}");
+    assert!(
+        list.sources
+            .iter()
+            .all(|entry| entry.origin.actor == "uid=0 (root) pid=1"),
+        "{list:?}"
+    );
 }
 
 #[test]
@@ -50,15 +57,41 @@ fn after_a_reboot_everything_is_put_back_with_the_time_it_has_left() {
     let bench = Bench::default();
     let mut engine = bench.engine();
     order(&mut engine, Command::Block(block("192.0.2.200")), noon()).expect("blocked for an hour");
-    order(&mut engine, Command::Block(BlockRequest { ttl: "5m".parse().ok(), ..block("192.0.2.201") }), noon()).expect("blocked");
-    order(&mut engine, Command::SetMode(ModeRequest { mode: Some(Mode::Monitor), ttl: None, reason: None }), noon()).expect("set");
+    order(
+        &mut engine,
+        Command::Block(BlockRequest {
+            ttl: "5m".parse().ok(),
+            ..block("192.0.2.201")
+        }),
+        noon(),
+    )
+    .expect("blocked");
+    order(
+        &mut engine,
+        Command::SetMode(ModeRequest {
+            mode: Some(Mode::Monitor),
+            ttl: None,
+            reason: None,
+        }),
+        noon(),
+    )
+    .expect("set");
     drop(engine);
-    *bench.kernel.lock() = crate::support::Fake { generation: 2, ..crate::support::Fake::default() };
-    let rebooted = Now { wall: later(noon(), 600).wall, mono: MonotonicNs(20_000_000_000) };
+    *bench.kernel.lock() = crate::support::Fake {
+        generation: 2,
+        ..crate::support::Fake::default()
+    };
+    let rebooted = Now {
+        wall: later(noon(), 600).wall,
+        mono: MonotonicNs(20_000_000_000),
+    };
     bench.start(config(""), rebooted).expect("starts");
     let fake = bench.kernel.lock();
     assert_eq!(fake.entries.len(), 1, "the five minutes are over");
-    assert_eq!(fake.entries[&net("192.0.2.200")].until, Some(MonotonicNs(20_000_000_000 + 3_000_000_000_000)));
+    assert_eq!(
+        fake.entries[&net("192.0.2.200")].until,
+        Some(MonotonicNs(20_000_000_000 + 3_000_000_000_000))
+    );
     assert_eq!(fake.settings.mode, Mode::Monitor);
 }
 
@@ -73,23 +106,54 @@ fn what_was_changed_without_a_daemon_is_taken_over() {
         let mut fake = bench.kernel.lock();
         fake.entries.remove(&net("192.0.2.200"));
         let until = Some(later(noon(), 900).mono);
-        fake.entries.insert(net("192.0.2.202"), ListEntry { prefix: net("192.0.2.202"), action: ListAction::Block, until });
-        fake.addresses.get_mut(&address("203.0.113.7")).expect("protected").blackhole = None;
+        fake.entries.insert(
+            net("192.0.2.202"),
+            ListEntry {
+                prefix: net("192.0.2.202"),
+                action: ListAction::Block,
+                until,
+            },
+        );
+        fake.addresses
+            .get_mut(&address("203.0.113.7"))
+            .expect("protected")
+            .blackhole = None;
         let other = fake.addresses.get_mut(&address("203.0.113.8")).expect("protected");
-        *other = AddressState { blackhole: Some(Blackhole { until: None, all: true }), ..*other };
+        *other = AddressState {
+            blackhole: Some(Blackhole { until: None, all: true }),
+            ..*other
+        };
     }
     let engine = bench.start(config(""), later(noon(), 10)).expect("starts");
     let list = view::list(&engine.snapshots().borrow());
-    let sources: Vec<_> = list.sources.iter().map(|entry| (entry.prefix, entry.origin.actor.as_str())).collect();
+    let sources: Vec<_> = list
+        .sources
+        .iter()
+        .map(|entry| (entry.prefix, entry.origin.actor.as_str()))
+        .collect();
     assert_eq!(sources, [(net("192.0.2.202"), "adopted")]);
     assert_eq!(list.sources[0].origin.until, Some(later(noon(), 900).wall));
     let holes: Vec<_> = list.blackholes.iter().map(|hole| (hole.address, hole.all)).collect();
     assert_eq!(holes, [(address("203.0.113.8"), true)]);
     drop(engine);
     // And the ledger knows: after a reboot the adopted ones come back, the removed ones do not.
-    *bench.kernel.lock() = crate::support::Fake { generation: 9, ..crate::support::Fake::default() };
-    bench.start(config(""), Now { wall: later(noon(), 60).wall, mono: MonotonicNs(1) }).expect("starts");
-    assert_eq!(bench.kernel.lock().entries.keys().copied().collect::<Vec<_>>(), [net("192.0.2.202")]);
+    *bench.kernel.lock() = crate::support::Fake {
+        generation: 9,
+        ..crate::support::Fake::default()
+    };
+    bench
+        .start(
+            config(""),
+            Now {
+                wall: later(noon(), 60).wall,
+                mono: MonotonicNs(1),
+            },
+        )
+        .expect("starts");
+    assert_eq!(
+        bench.kernel.lock().entries.keys().copied().collect::<Vec<_>>(),
+        [net("192.0.2.202")]
+    );
 }
 
 #[test]
@@ -98,7 +162,13 @@ fn a_new_end_given_without_a_daemon_keeps_who_asked_first() {
     let mut engine = bench.engine();
     order(&mut engine, Command::Block(block("192.0.2.200")), noon()).expect("blocked");
     drop(engine);
-    bench.kernel.lock().entries.get_mut(&net("192.0.2.200")).expect("there").until = None;
+    bench
+        .kernel
+        .lock()
+        .entries
+        .get_mut(&net("192.0.2.200"))
+        .expect("there")
+        .until = None;
     let engine = bench.start(config(""), later(noon(), 1)).expect("starts");
     let list = view::list(&engine.snapshots().borrow());
     assert_eq!(list.sources[0].origin.until, None);
@@ -108,9 +178,21 @@ fn a_new_end_given_without_a_daemon_keeps_who_asked_first() {
 #[test]
 fn what_the_configuration_no_longer_says_is_not_mistaken_for_somebodys_wish() {
     let bench = Bench::default();
-    drop(bench.start(config("allow = [\"198.51.100.0/24\"]\nblock = [\"192.0.2.128/25\"]"), noon()).expect("starts"));
-    bench.start(config("block = [\"192.0.2.128/25\"]"), noon()).expect("starts");
-    assert_eq!(bench.kernel.lock().entries.keys().copied().collect::<Vec<_>>(), [net("192.0.2.128/25")]);
+    drop(
+        bench
+            .start(
+                config("allow = [\"198.51.100.0/24\"]\nblock = [\"192.0.2.128/25\"]"),
+                noon(),
+            )
+            .expect("starts"),
+    );
+    bench
+        .start(config("block = [\"192.0.2.128/25\"]"), noon())
+        .expect("starts");
+    assert_eq!(
+        bench.kernel.lock().entries.keys().copied().collect::<Vec<_>>(),
+        [net("192.0.2.128/25")]
+    );
 }
 
 #[test]
@@ -119,8 +201,14 @@ fn a_start_that_was_cut_short_does_not_pass_for_removals() {
     let mut engine = bench.engine();
     order(&mut engine, Command::Block(block("192.0.2.200")), noon()).expect("blocked");
     drop(engine);
-    *bench.kernel.lock() = crate::support::Fake { generation: 2, fail_at: Some(1), ..crate::support::Fake::default() };
-    bench.start(config(""), later(noon(), 5)).expect_err("the first write fails");
+    *bench.kernel.lock() = crate::support::Fake {
+        generation: 2,
+        fail_at: Some(1),
+        ..crate::support::Fake::default()
+    };
+    bench
+        .start(config(""), later(noon(), 5))
+        .expect_err("the first write fails");
     bench.start(config(""), later(noon(), 6)).expect("starts");
     assert!(bench.kernel.lock().entries.contains_key(&net("192.0.2.200")));
 }
@@ -129,7 +217,10 @@ fn a_start_that_was_cut_short_does_not_pass_for_removals() {
 fn what_ends_is_taken_out_and_never_comes_back() {
     let bench = Bench::default();
     let mut engine = bench.engine();
-    let request = BlockRequest { ttl: "10s".parse().ok(), ..block("192.0.2.200") };
+    let request = BlockRequest {
+        ttl: "10s".parse().ok(),
+        ..block("192.0.2.200")
+    };
     order(&mut engine, Command::Block(request), noon()).expect("blocked");
     engine.tick(later(noon(), 9));
     assert_eq!(bench.kernel.lock().entries.len(), 1);
@@ -145,7 +236,10 @@ fn a_step_of_the_wall_clock_ends_nothing_early() {
     let bench = Bench::default();
     let mut engine = bench.engine();
     order(&mut engine, Command::Block(block("192.0.2.200")), noon()).expect("blocked for an hour");
-    let stepped = Now { wall: later(noon(), 86_400).wall, mono: later(noon(), 5).mono };
+    let stepped = Now {
+        wall: later(noon(), 86_400).wall,
+        mono: later(noon(), 5).mono,
+    };
     engine.tick(stepped);
     assert_eq!(bench.kernel.lock().entries.len(), 1);
 }
@@ -159,7 +253,11 @@ fn a_failure_half_way_leaves_everything_as_it_was() {
     let writes = bench.kernel.lock().writes;
     // Two blackholes: the second write fails, the first is taken back.
     bench.kernel.lock().fail_at = Some(writes + 2);
-    let request = BlockRequest { force: true, block_as: Some(agent::control::api::BlockAs::Destination), ..block("203.0.113.0/24") };
+    let request = BlockRequest {
+        force: true,
+        block_as: Some(agent::control::api::BlockAs::Destination),
+        ..block("203.0.113.0/24")
+    };
     let refusal = order(&mut engine, Command::Block(request), noon()).expect_err("fails");
     assert_eq!(refusal.kind, Kind::Failed);
     assert!(refusal.error.contains("limits.list_entries"), "{refusal}");
@@ -171,14 +269,20 @@ fn a_failure_half_way_leaves_everything_as_it_was() {
 fn every_command_is_in_the_journal_also_the_refused_ones() {
     let bench = Bench::default();
     let mut engine = bench.engine();
-    let request = BlockRequest { reason: Some("T4711".to_owned()), ..block("192.0.2.200") };
+    let request = BlockRequest {
+        reason: Some("T4711".to_owned()),
+        ..block("192.0.2.200")
+    };
     order(&mut engine, Command::Block(request), noon()).expect("blocked");
     order(&mut engine, Command::Unblock(remove("192.0.2.1")), noon()).expect_err("not blocked");
     drop(engine);
     let (mut ledger, _) = Ledger::open(bench.directory.path(), noon().wall);
     let journal = ledger.journal(10).expect("reads");
     assert_eq!(journal.len(), 2);
-    assert_eq!((journal[1].command.as_str(), journal[1].reason.as_deref()), ("block-ip 192.0.2.200", Some("T4711")));
+    assert_eq!(
+        (journal[1].command.as_str(), journal[1].reason.as_deref()),
+        ("block-ip 192.0.2.200", Some("T4711"))
+    );
     assert!(journal[1].succeeded && !journal[0].succeeded);
     assert!(journal[0].result.contains("is not blocked"));
 }
@@ -203,26 +307,65 @@ fn thresholds_are_set_for_one_for_all_and_for_sources() {
     {
         let fake = bench.kernel.lock();
         let limit = |text| fake.addresses[&address(text)].limit;
-        assert_eq!((limit("203.0.113.7").syn_rate.per_second(), limit("203.0.113.7").syn_burst.events()), (5_000, 9_000));
-        assert_eq!((limit("203.0.113.8").syn_rate.per_second(), limit("203.0.113.8").syn_burst.events()), (7_000, 9_000));
+        assert_eq!(
+            (
+                limit("203.0.113.7").syn_rate.per_second(),
+                limit("203.0.113.7").syn_burst.events()
+            ),
+            (5_000, 9_000)
+        );
+        assert_eq!(
+            (
+                limit("203.0.113.8").syn_rate.per_second(),
+                limit("203.0.113.8").syn_burst.events()
+            ),
+            (7_000, 9_000)
+        );
         let source = fake.settings.source_limit;
         assert_eq!((source.syn_rate.per_second(), source.syn_burst.events()), (1_000, 50));
     }
-    let unset = |target: &str| Command::UnsetThreshold(TargetQuery { target: target.to_owned() });
+    let unset = |target: &str| {
+        Command::UnsetThreshold(TargetQuery {
+            target: target.to_owned(),
+        })
+    };
     for target in ["203.0.113.7", "address", "source"] {
         order(&mut engine, unset(target), noon()).expect("unset");
     }
-    assert_eq!(bench.kernel.lock().addresses[&address("203.0.113.7")].limit.syn_rate.per_second(), 100_000);
-    assert_eq!(order(&mut engine, unset("source"), noon()).expect_err("not set").kind, Kind::NotFound);
-    assert_eq!(order(&mut engine, set("192.0.2.1", 5, 5), noon()).expect_err("not ours").kind, Kind::Invalid);
-    assert_eq!(order(&mut engine, set("source", 0, 0), noon()).expect_err("nothing").kind, Kind::Invalid);
+    assert_eq!(
+        bench.kernel.lock().addresses[&address("203.0.113.7")]
+            .limit
+            .syn_rate
+            .per_second(),
+        100_000
+    );
+    assert_eq!(
+        order(&mut engine, unset("source"), noon()).expect_err("not set").kind,
+        Kind::NotFound
+    );
+    assert_eq!(
+        order(&mut engine, set("192.0.2.1", 5, 5), noon())
+            .expect_err("not ours")
+            .kind,
+        Kind::Invalid
+    );
+    assert_eq!(
+        order(&mut engine, set("source", 0, 0), noon())
+            .expect_err("nothing")
+            .kind,
+        Kind::Invalid
+    );
 }
 
 #[test]
 fn a_mode_for_a_while() {
     let bench = Bench::default();
     let mut engine = bench.engine();
-    let request = ModeRequest { mode: Some(Mode::Monitor), ttl: "1m".parse().ok(), reason: None };
+    let request = ModeRequest {
+        mode: Some(Mode::Monitor),
+        ttl: "1m".parse().ok(),
+        reason: None,
+    };
     order(&mut engine, Command::SetMode(request), noon()).expect("set");
     assert_eq!(bench.kernel.lock().settings.mode, Mode::Monitor);
     engine.tick(later(noon(), 60));
@@ -258,7 +401,11 @@ fn a_full_second_passes_between_two_rates() {
     let mut engine = bench.engine();
     let mut counts = agent::tables::Counts::default();
     let reading = |counts: &agent::tables::Counts| {
-        vec![agent::tables::AddressCounts { address: Some(address("203.0.113.7")), counts: counts.clone(), excess: None }]
+        vec![agent::tables::AddressCounts {
+            address: Some(address("203.0.113.7")),
+            counts: counts.clone(),
+            excess: None,
+        }]
     };
     counts.add(xdp_common::Reason::Syn, 100);
     bench.kernel.lock().counts = reading(&counts);
@@ -267,7 +414,10 @@ fn a_full_second_passes_between_two_rates() {
     counts.add(xdp_common::Reason::SourceRate, 150);
     bench.kernel.lock().counts = reading(&counts);
     let now = noon().plus(Duration::from_secs(3));
-    engine.tick(Now { wall: now.wall, mono: now.mono });
+    engine.tick(Now {
+        wall: now.wall,
+        mono: now.mono,
+    });
     let stats = view::stats(&engine.snapshots().borrow(), Some(address("203.0.113.7"))).expect("protected");
     assert!((stats.addresses[0].rates.syn_pps - 100.0).abs() < 1e-9, "{stats:?}");
     assert!((stats.addresses[0].rates.drop_pps - 75.0).abs() < 1e-9, "{stats:?}");

@@ -1,5 +1,8 @@
 //! Tests of the agent without a kernel: its tables are a fake in memory, its ledger and sockets are real.
 
+mod api;
+mod cli;
+mod config;
 mod engine;
 mod guard_rails;
 mod ledger;

@@ -1,6 +1,6 @@
 //! Reload: what changed is told, all of it is applied or none.
 
-
+use crate::support::{Bench, address, block, config, host, net, noon, order};
 use agent::{
     command::Command,
     config::Config,
@@ -9,14 +9,14 @@ use agent::{
     engine::Engine,
     tables::Mode,
 };
-use crate::support::{Bench, address, block, config, host, net, noon, order};
 
 fn reload(engine: &mut Engine, config: Config) -> Result<Done, Refusal> {
     order(engine, Command::Reload(Box::new(config)), noon())
 }
 
 fn parsed(text: &str) -> Config {
-    agent::config::load_text(text, std::path::Path::new("/etc/levee/agent.toml"), &host()).unwrap_or_else(|error| panic!("{error}"))
+    agent::config::load_text(text, std::path::Path::new("/etc/levee/agent.toml"), &host())
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -55,8 +55,14 @@ fn a_reload_moves_everything_at_once() {
     assert_eq!(done.message, "Reloaded: 7 changes.", "{done:?}");
     let fake = bench.kernel.lock();
     assert_eq!(fake.links.keys().collect::<Vec<_>>(), ["eth1"]);
-    assert_eq!(fake.addresses.keys().copied().collect::<Vec<_>>(), [address("203.0.113.9")]);
-    assert_eq!(fake.entries.keys().copied().collect::<Vec<_>>(), [net("192.0.2.200"), net("198.51.100.7")]);
+    assert_eq!(
+        fake.addresses.keys().copied().collect::<Vec<_>>(),
+        [address("203.0.113.9")]
+    );
+    assert_eq!(
+        fake.entries.keys().copied().collect::<Vec<_>>(),
+        [net("192.0.2.200"), net("198.51.100.7")]
+    );
     assert_eq!(fake.settings.mode, Mode::Monitor);
 }
 
@@ -65,7 +71,10 @@ fn nothing_new_is_said_so() {
     let bench = Bench::default();
     let mut engine = bench.engine();
     let done = reload(&mut engine, config("")).expect("reloads");
-    assert_eq!((done.message.as_str(), done.changes.len()), ("Reloaded: nothing in the configuration has changed.", 0));
+    assert_eq!(
+        (done.message.as_str(), done.changes.len()),
+        ("Reloaded: nothing in the configuration has changed.", 0)
+    );
 }
 
 #[test]
@@ -80,7 +89,11 @@ fn a_failure_in_the_middle_changes_nothing() {
         bench.kernel.lock().fail_at = Some(writes + offset);
         assert_eq!(reload(&mut engine, new()).expect_err("fails").kind, Kind::Failed);
         let fake = bench.kernel.lock();
-        assert_eq!((&fake.addresses, &fake.links, fake.entries.len()), (&addresses, &links, 0), "write {offset}");
+        assert_eq!(
+            (&fake.addresses, &fake.links, fake.entries.len()),
+            (&addresses, &links, 0),
+            "write {offset}"
+        );
         assert_eq!(fake.settings.mode, Mode::Enforce);
     }
     bench.kernel.lock().refuse_attach.push("eth1".to_owned());
@@ -97,7 +110,10 @@ fn what_needs_a_restart_is_named_and_nothing_is_applied() {
     let new = config("block = ['198.51.100.7']\n[limits]\naddresses = 2048\n[control]\nsocket = '/run/other.sock'");
     let refusal = reload(&mut engine, new).expect_err("needs a restart");
     assert_eq!(refusal.kind, Kind::Conflict);
-    assert_eq!(refusal.error, "nothing was changed: control.socket, limits.addresses cannot change while the agent runs");
+    assert_eq!(
+        refusal.error,
+        "nothing was changed: control.socket, limits.addresses cannot change while the agent runs"
+    );
     assert!(bench.kernel.lock().entries.is_empty());
 }
 
@@ -105,7 +121,11 @@ fn what_needs_a_restart_is_named_and_nothing_is_applied() {
 fn what_was_set_at_run_time_stays_and_is_pointed_out() {
     let bench = Bench::default();
     let mut engine = bench.engine();
-    let request = ModeRequest { mode: Some(Mode::Monitor), ttl: None, reason: None };
+    let request = ModeRequest {
+        mode: Some(Mode::Monitor),
+        ttl: None,
+        reason: None,
+    };
     order(&mut engine, Command::SetMode(request), noon()).expect("set");
     let done = reload(&mut engine, config("block_ttl = '5m'")).expect("reloads");
     assert_eq!(done.changes, ["block_ttl: 1h -> 5m"]);

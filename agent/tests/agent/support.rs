@@ -17,8 +17,8 @@ use agent::{
     host::{HostFacts, Interface},
     ledger::Ledger,
     tables::{
-        AddressCounts, AddressState, CounterReading, KernelSettings, KernelTables, Limit, LinkState, ListEntry, MapFill,
-        Mode, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
+        AddressCounts, AddressState, CounterReading, KernelSettings, KernelTables, Limit, LinkState, ListEntry,
+        MapFill, Mode, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
     },
 };
 use ipnet::IpNet;
@@ -49,7 +49,11 @@ impl Default for Fake {
         };
         Self {
             generation: 1,
-            settings: KernelSettings { mode: Mode::Monitor, source_limit: limit, samples_per_second: 0 },
+            settings: KernelSettings {
+                mode: Mode::Monitor,
+                source_limit: limit,
+                samples_per_second: 0,
+            },
             addresses: BTreeMap::new(),
             entries: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -76,7 +80,11 @@ impl FakeKernel {
         fake.writes += 1;
         if fake.fail_at.is_some_and(|at| fake.writes == at) {
             fake.fail_at = None;
-            return Err(TableError::Full { map: "FAKE".to_owned(), capacity: 1, setting: "limits.list_entries" });
+            return Err(TableError::Full {
+                map: "FAKE".to_owned(),
+                capacity: 1,
+                setting: "limits.list_entries",
+            });
         }
         Ok(fake)
     }
@@ -125,7 +133,10 @@ impl KernelTables for FakeKernel {
     }
 
     fn counters(&self) -> Result<CounterReading> {
-        Ok(CounterReading { addresses: self.lock().counts.clone(), ..CounterReading::default() })
+        Ok(CounterReading {
+            addresses: self.lock().counts.clone(),
+            ..CounterReading::default()
+        })
     }
 
     fn sources(&self) -> Result<Vec<SourceUsage>> {
@@ -133,26 +144,45 @@ impl KernelTables for FakeKernel {
     }
 
     fn fills(&self) -> Result<Vec<MapFill>> {
-        let fill = |name: &str, used| MapFill { name: name.to_owned(), used: Some(used), capacity: 10, memory_bytes: 4096 };
+        let fill = |name: &str, used| MapFill {
+            name: name.to_owned(),
+            used: Some(used),
+            capacity: 10,
+            memory_bytes: 4096,
+        };
         Ok(vec![fill("SOURCE_LIST", self.lock().entries.len() as u64)])
     }
 
     fn programs(&self) -> Result<Vec<ProgramStats>> {
-        Ok(vec![ProgramStats { name: "levee".to_owned(), run_count: 3, run_time_ns: 1_500_000_000 }])
+        Ok(vec![ProgramStats {
+            name: "levee".to_owned(),
+            run_count: 3,
+            run_time_ns: 1_500_000_000,
+        }])
     }
 
     fn links(&self) -> Result<Vec<LinkState>> {
-        let link = |(interface, mode): (&String, &XdpMode)| LinkState { interface: interface.clone(), mode: *mode, warning: None };
+        let link = |(interface, mode): (&String, &XdpMode)| LinkState {
+            interface: interface.clone(),
+            mode: *mode,
+            warning: None,
+        };
         Ok(self.lock().links.iter().map(link).collect())
     }
 
     fn attach(&mut self, interface: &str, _: XdpMode) -> Result<LinkState> {
         let mut fake = self.lock();
         if fake.refuse_attach.iter().any(|refused| refused == interface) {
-            return Err(TableError::Kernel(format!("cannot attach to {interface}: the driver says no")));
+            return Err(TableError::Kernel(format!(
+                "cannot attach to {interface}: the driver says no"
+            )));
         }
         fake.links.insert(interface.to_owned(), XdpMode::Native);
-        Ok(LinkState { interface: interface.to_owned(), mode: XdpMode::Native, warning: None })
+        Ok(LinkState {
+            interface: interface.to_owned(),
+            mode: XdpMode::Native,
+            warning: None,
+        })
     }
 
     fn detach(&mut self, interface: &str) -> Result<()> {
@@ -162,7 +192,10 @@ impl KernelTables for FakeKernel {
 
     fn detach_all(&mut self) -> Result<()> {
         let mut fake = self.lock();
-        *fake = Fake { generation: fake.generation + 1, ..Fake::default() };
+        *fake = Fake {
+            generation: fake.generation + 1,
+            ..Fake::default()
+        };
         Ok(())
     }
 
@@ -198,19 +231,26 @@ pub(crate) fn host() -> HostFacts {
 
 /// The configuration of most tests; `more` goes before the sections.
 pub(crate) fn config(more: &str) -> Config {
-    let text = format!("interfaces = [\"eth0\"]\nprotect = [\"203.0.113.7\", \"203.0.113.8\"]\nmode = \"enforce\"\n{more}");
+    let text =
+        format!("interfaces = [\"eth0\"]\nprotect = [\"203.0.113.7\", \"203.0.113.8\"]\nmode = \"enforce\"\n{more}");
     config::load_text(&text, Path::new("/etc/levee/agent.toml"), &host()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Noon, an hour after boot.
 pub(crate) fn noon() -> Now {
-    Now { wall: "2025-06-01T12:00:00Z".parse().expect("timestamp"), mono: MonotonicNs(3_600_000_000_000) }
+    Now {
+        wall: "2025-06-01T12:00:00Z".parse().expect("timestamp"),
+        mono: MonotonicNs(3_600_000_000_000),
+    }
 }
 
 /// So many seconds later, on both clocks.
 pub(crate) fn later(now: Now, secs: u64) -> Now {
     let expiry = now.plus(std::time::Duration::from_secs(secs));
-    Now { wall: expiry.wall, mono: expiry.mono }
+    Now {
+        wall: expiry.wall,
+        mono: expiry.mono,
+    }
 }
 
 /// A fake kernel, a ledger directory, and engines that come and go.
@@ -221,7 +261,10 @@ pub(crate) struct Bench {
 
 impl Default for Bench {
     fn default() -> Self {
-        Self { kernel: FakeKernel::default(), directory: tempfile::tempdir().expect("directory") }
+        Self {
+            kernel: FakeKernel::default(),
+            directory: tempfile::tempdir().expect("directory"),
+        }
     }
 }
 
@@ -246,7 +289,12 @@ impl Bench {
 /// Carries out a command as root at an instant.
 pub(crate) fn order(engine: &mut Engine, command: Command, now: Now) -> std::result::Result<Done, Refusal> {
     let (answer, _) = tokio::sync::oneshot::channel();
-    let mut order = Order { command, actor: "uid=0 (root) pid=1".to_owned(), host: host(), answer };
+    let mut order = Order {
+        command,
+        actor: "uid=0 (root) pid=1".to_owned(),
+        host: host(),
+        answer,
+    };
     engine.carry_out(&mut order, now)
 }
 
@@ -263,9 +311,17 @@ pub(crate) fn block(target: &str) -> BlockRequest {
 }
 
 pub(crate) fn allow(target: &str) -> AllowRequest {
-    AllowRequest { target: target.to_owned(), ttl: None, reason: None, force: false }
+    AllowRequest {
+        target: target.to_owned(),
+        ttl: None,
+        reason: None,
+        force: false,
+    }
 }
 
 pub(crate) fn remove(target: &str) -> RemoveRequest {
-    RemoveRequest { target: target.to_owned(), block_as: None }
+    RemoveRequest {
+        target: target.to_owned(),
+        block_as: None,
+    }
 }

@@ -1,0 +1,325 @@
+//! The control socket over a real Unix socket: what the client asks and what curl may ask.
+
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use agent::{
+    command::{Command, Message},
+    control::{
+        api::{
+            ApiError, BlockRequest, Done, ListView, ModeRequest, ModeView, RemoveRequest, SourcesQuery, SourcesView,
+            StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+        },
+        client::{Client, ClientError},
+        server::{self, Handle},
+        socket,
+    },
+    decide::refusal::Kind,
+    tables::{Mode, SourceUsage},
+};
+use reqwest::Method;
+use tokio::sync::mpsc;
+
+use crate::support::{Bench, address, block, later, net, noon};
+
+/// An engine behind a socket. The engine's clock stands still at noon.
+struct Served {
+    bench: Bench,
+    socket: PathBuf,
+}
+
+impl Served {
+    async fn new() -> Self {
+        let bench = Bench::default();
+        let mut engine = bench.engine();
+        let path = bench.directory.path().join("run/agent.sock");
+        let listener = socket::listen(&path, None).await.expect("listens");
+        let (to_engine, mut messages) = mpsc::channel(8);
+        let handle = Handle {
+            engine: to_engine,
+            snapshots: engine.snapshots(),
+        };
+        tokio::spawn(async move {
+            while let Some(message) = messages.recv().await {
+                match message {
+                    Message::Order(mut order) => {
+                        let answer = engine.carry_out(&mut order, noon());
+                        order.answer.send(answer).expect("the caller waits");
+                    }
+                    Message::Sources(answer) => drop(answer.send(engine.sources())),
+                }
+            }
+        });
+        tokio::spawn(server::serve(listener, handle, std::future::pending()));
+        Self { bench, socket: path }
+    }
+
+    async fn client(&self) -> Client {
+        Client::connect(&self.socket).await.expect("answers")
+    }
+
+    /// What plain HTTP gets: status and body.
+    async fn http(&self, method: Method, path: &str, body: &'static str) -> (u16, String) {
+        let http = reqwest::Client::builder()
+            .unix_socket(self.socket.clone())
+            .build()
+            .expect("client");
+        let response = http
+            .request(method, format!("http://x{path}"))
+            .body(body)
+            .send()
+            .await
+            .expect("answers");
+        (response.status().as_u16(), response.text().await.expect("text"))
+    }
+}
+
+fn refusal(error: ClientError) -> (Kind, String) {
+    match error {
+        ClientError::Refused(refusal) => (refusal.kind, refusal.error),
+        other => panic!("no refusal: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn blocks_come_and_go() {
+    let served = Served::new().await;
+    let client = served.client().await;
+    let request = BlockRequest {
+        reason: Some("T1".to_owned()),
+        ..block("192.0.2.200")
+    };
+    let done: Done = client
+        .send_json(Method::POST, "/v1/blocks", &request)
+        .await
+        .expect("blocked");
+    assert_eq!(done.until, Some(later(noon(), 3600).wall));
+    let list: ListView = client.get("/v1/list", &()).await.expect("lists");
+    assert_eq!(list.sources[0].prefix, net("192.0.2.200"));
+    assert!(
+        list.sources[0].origin.actor.starts_with("uid="),
+        "the kernel says who asks: {list:?}"
+    );
+    assert!(
+        list.sources[0]
+            .origin
+            .actor
+            .contains(&format!("pid={}", std::process::id())),
+        "{list:?}"
+    );
+    let gone = RemoveRequest {
+        target: "192.0.2.200".to_owned(),
+        block_as: None,
+    };
+    let _: Done = client.delete("/v1/blocks", &gone).await.expect("unblocked");
+    let again = client.delete::<Done>("/v1/blocks", &gone).await.expect_err("gone");
+    assert_eq!(refusal(again).0, Kind::NotFound);
+}
+
+#[tokio::test]
+async fn refusals_keep_their_sort_and_their_hint() {
+    let served = Served::new().await;
+    let error = served
+        .client()
+        .await
+        .send_json::<Done>(Method::POST, "/v1/blocks", &block("203.0.113.0/24"))
+        .await;
+    assert_eq!(refusal(error.expect_err("unclear")).0, Kind::Invalid);
+    let (status, body) = served
+        .http(Method::POST, "/v1/blocks", r#"{"target":"203.0.113.7","as":"source"}"#)
+        .await;
+    assert_eq!(status, 409);
+    let error: ApiError = serde_json::from_str(&body).expect("JSON");
+    assert!(error.error.contains("our own address") && error.hint.expect("hint").contains("--force"));
+}
+
+#[tokio::test]
+async fn nonsense_is_answered_in_json() {
+    let served = Served::new().await;
+    for (method, path, body, wanted) in [
+        (Method::GET, "/v2/status", "", 404),
+        (Method::POST, "/v1/blocks", "", 400),
+        (Method::POST, "/v1/blocks", "{", 400),
+        (Method::POST, "/v1/blocks", r#"{"target":"192.0.2.9","tll":"5m"}"#, 400),
+        (
+            Method::POST,
+            "/v1/blocks",
+            r#"{"target":"192.0.2.9","ttl":"5 parsecs"}"#,
+            400,
+        ),
+        (Method::POST, "/v1/blocks", r#"{"target":"not an address"}"#, 400),
+        (Method::DELETE, "/v1/blocks", "", 400),
+        (Method::GET, "/v1/stats?address=192.0.2.9", "", 404),
+        (Method::GET, "/v1/stats?adress=192.0.2.9", "", 400),
+        (Method::PUT, "/v1/mode", r#"{"mode":"off"}"#, 400),
+        (
+            Method::PUT,
+            "/v1/thresholds",
+            r#"{"target":"source","syn_rate":0}"#,
+            400,
+        ),
+        (Method::GET, "/v1/thresholds/192.0.2.9", "", 404),
+    ] {
+        let (status, text) = served.http(method, path, body).await;
+        assert_eq!(status, wanted, "{path} {body}: {text}");
+        let error: ApiError =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path} {body}: {text}: {error}"));
+        assert!(!error.error.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn thresholds_and_modes() {
+    let served = Served::new().await;
+    let client = served.client().await;
+    let request = ThresholdRequest {
+        target: "203.0.113.7".to_owned(),
+        syn_rate: "5k/s".parse().ok(),
+        syn_burst: None,
+        ttl: None,
+        reason: None,
+    };
+    let _: Done = client
+        .send_json(Method::PUT, "/v1/thresholds", &request)
+        .await
+        .expect("set");
+    let view: ThresholdView = client.get("/v1/thresholds/203.0.113.7", &()).await.expect("reads");
+    assert_eq!(
+        (view.limit.syn_rate.per_second(), view.configured.syn_rate.per_second()),
+        (5_000, 100_000)
+    );
+    let all: Vec<ThresholdView> = client.get("/v1/thresholds", &()).await.expect("reads");
+    assert_eq!(
+        all.iter().map(|view| view.target.as_str()).collect::<Vec<_>>(),
+        ["source", "address", "203.0.113.7"]
+    );
+    let query = TargetQuery {
+        target: "203.0.113.7".to_owned(),
+    };
+    let _: Done = client.delete("/v1/thresholds", &query).await.expect("unset");
+
+    let request = ModeRequest {
+        mode: Some(Mode::Monitor),
+        ttl: None,
+        reason: None,
+    };
+    let _: Done = client.send_json(Method::PUT, "/v1/mode", &request).await.expect("set");
+    let view: ModeView = client.get("/v1/mode", &()).await.expect("reads");
+    assert_eq!((view.mode, view.configured), (Mode::Monitor, Some(Mode::Enforce)));
+    let _: Done = client
+        .send_json(
+            Method::PUT,
+            "/v1/mode",
+            &ModeRequest {
+                mode: None,
+                ttl: None,
+                reason: None,
+            },
+        )
+        .await
+        .expect("unset");
+    assert_eq!(served.bench.kernel.lock().settings.mode, Mode::Enforce);
+}
+
+#[tokio::test]
+async fn status_stats_and_sources() {
+    let served = Served::new().await;
+    let usage = |source: &str, over| SourceUsage {
+        source: net(source),
+        syns_within: 10,
+        syns_over: over,
+        since: noon().mono,
+        last: noon().mono,
+    };
+    served.bench.kernel.lock().sources = vec![
+        usage("192.0.2.7", 5),
+        usage("192.0.2.8", 50),
+        usage("2001:db8:1::/64", 7),
+    ];
+    let client = served.client().await;
+    let status: StatusView = client.get("/v1/status", &()).await.expect("reads");
+    assert_eq!((status.protected, status.interfaces.len()), (2, 1));
+    assert!(status.daemon.expect("runs").ledger.healthy);
+    let stats: StatsView = client.get("/v1/stats", &StatsQuery::default()).await.expect("reads");
+    assert_eq!(stats.mode, Mode::Enforce);
+    let sources: SourcesView = client
+        .get("/v1/sources", &SourcesQuery { limit: Some(2) })
+        .await
+        .expect("reads");
+    let order: Vec<_> = sources.sources.iter().map(|view| view.source).collect();
+    assert_eq!(
+        (sources.recorded, order),
+        (3, vec![net("192.0.2.8"), net("2001:db8:1::/64")])
+    );
+}
+
+#[tokio::test]
+async fn the_socket_is_for_root_and_the_group_only() {
+    let served = Served::new().await;
+    let mode = std::fs::metadata(&served.socket).expect("socket").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o660);
+}
+
+#[tokio::test]
+async fn a_second_daemon_is_refused_and_a_stale_socket_is_not() {
+    let served = Served::new().await;
+    let refused = socket::listen(&served.socket, None)
+        .await
+        .expect_err("somebody answers")
+        .to_string();
+    assert!(refused.contains("another agent answers"), "{refused}");
+    let stale = served.bench.directory.path().join("stale.sock");
+    drop(std::os::unix::net::UnixListener::bind(&stale).expect("binds"));
+    socket::listen(&stale, None)
+        .await
+        .expect("takes over what nobody listens to");
+}
+
+#[tokio::test]
+async fn nobody_at_the_socket_is_told_apart() {
+    let directory = tempfile::tempdir().expect("directory");
+    let error = Client::connect(&directory.path().join("none.sock"))
+        .await
+        .expect_err("nobody");
+    assert!(matches!(error, ClientError::NotRunning(_)), "{error}");
+}
+
+#[tokio::test]
+async fn metrics_follow_the_conventions() {
+    let bench = Bench::default();
+    let mut engine = bench.engine();
+    let mut counts = agent::tables::Counts::default();
+    counts.add(xdp_common::Reason::SourceRate, 42);
+    let reading = agent::tables::AddressCounts {
+        address: Some(address("203.0.113.7")),
+        counts,
+        excess: None,
+    };
+    bench.kernel.lock().counts = vec![reading];
+    engine.tick(later(noon(), 1));
+    let (answer, _) = tokio::sync::oneshot::channel();
+    let mut order = agent::command::Order {
+        command: Command::Block(block("192.0.2.200")),
+        actor: "test".to_owned(),
+        host: crate::support::host(),
+        answer,
+    };
+    engine.carry_out(&mut order, noon()).expect("blocked");
+    let text = agent::export::server::text(engine.snapshots()).expect("encodes");
+    for line in [
+        "levee_packets_total{address=\"203.0.113.7\",reason=\"source_rate\",action=\"drop\"} 42",
+        "levee_mode{mode=\"enforce\"} 1.0",
+        "levee_list_entries{action=\"block\"} 1.0",
+        "levee_address_threshold_syns_per_second{address=\"203.0.113.7\"} 100000.0",
+        "levee_program_run_time_seconds_total{program=\"levee\"} 1.5",
+        "levee_map_capacity_entries{map=\"SOURCE_LIST\"} 10.0",
+        "levee_ledger_healthy 1.0",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    assert!(
+        text.lines()
+            .filter(|line| !line.starts_with('#'))
+            .all(|line| line.starts_with("levee_"))
+    );
+}
