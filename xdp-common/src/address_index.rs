@@ -62,10 +62,16 @@ pub struct AddressBucket {
     pub entries: [AddressEntry; WAYS],
 }
 
-/// Buckets for so many addresses: as many, to a power of two, at most 65,536. With two choices among them, five addresses in one bucket
-/// do not happen.
+/// Buckets for so many addresses: twice as many, to a power of two, at most 65,536. With two choices among them, none
+/// overflows.
 pub const fn buckets(addresses: u32) -> u32 {
-    addresses.next_power_of_two()
+    addresses.next_power_of_two() * 2
+}
+
+/// Whether an address goes to its second bucket, when its two have so many entries each. Nearly all stay in the first, where
+/// one look finds them.
+pub const fn goes_second(first: usize, second: usize) -> bool {
+    first + 1 >= WAYS && second < first
 }
 
 /// The two buckets of an address in a table of `mask` + 1.
@@ -107,7 +113,7 @@ pub const fn policy_element(slot: u32, second: bool) -> u32 {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{AddressBucket, AddressEntry, Found, WAYS, buckets, choices};
+    use super::{AddressBucket, AddressEntry, Found, WAYS, buckets, choices, goes_second};
     use crate::Address;
     use std::vec;
 
@@ -118,8 +124,8 @@ mod tests {
             let mut loads = vec![0usize; mask as usize + 1];
             for n in 0..addresses {
                 let [a, b] = choices(Address::from_v4_bytes([198, 51, (n >> 8) as u8, n as u8]), mask);
-                let bucket = if loads[b as usize] < loads[a as usize] { b } else { a };
-                loads[bucket as usize] += 1;
+                let second = goes_second(loads[a as usize], loads[b as usize]);
+                loads[if second { b } else { a } as usize] += 1;
             }
             assert!(
                 loads.iter().all(|&load| load <= WAYS),

@@ -28,7 +28,7 @@ static SETTINGS: Array<Settings> = Array::pinned(1, 0);
 
 /// Protected address → element of POLICIES, in buckets. Written by the agent. Full: the agent refuses the address.
 #[map]
-static ADDRESSES: Array<AddressBucket> = Array::pinned(1_024, 0);
+static ADDRESSES: Array<AddressBucket> = Array::pinned(2_048, 0);
 
 /// Two for each slot: the agent writes the one that does not hold, then points ADDRESSES to it.
 #[map]

@@ -130,7 +130,7 @@ impl Addresses {
         Ok(())
     }
 
-    /// A free entry in the emptier of the address's two buckets.
+    /// A free entry in one of the address's two buckets.
     fn free_entry(&self, maps: &Maps, address: IpAddr) -> Result<(u32, usize)> {
         let mask = maps.addresses.len() - 1;
         let free = |bucket: u32| {
@@ -143,9 +143,11 @@ impl Addresses {
             (0..WAYS).filter(move |way| !used.contains(way)).collect::<Vec<_>>()
         };
         let [first, second] = address_index::choices(Address::from(address), mask);
-        let (bucket, ways) = match (free(first), free(second)) {
-            (a, b) if b.len() > a.len() => (second, b),
-            (a, _) => (first, a),
+        let (in_first, in_second) = (free(first), free(second));
+        let (bucket, ways) = if address_index::goes_second(WAYS - in_first.len(), WAYS - in_second.len()) {
+            (second, in_second)
+        } else {
+            (first, in_first)
         };
         ways.first().map(|&way| (bucket, way)).ok_or_else(|| full(maps))
     }
