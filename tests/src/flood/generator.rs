@@ -1,6 +1,7 @@
 //! Runs the generator's BPF program at a rate.
 
 use std::{
+    io::ErrorKind,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -10,7 +11,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use aya::{
     Ebpf, Pod, TestRun as _, TestRunAttrs, TestRunOptions,
     maps::{Array, MapData, PerCpuArray},
-    programs::{Xdp, xdp::XdpMode},
+    programs::{ProgramError, Xdp, xdp::XdpMode},
 };
 use lab_ebpf::plan::{PLAN_V4, PLAN_V6, Plan, Progress};
 
@@ -120,21 +121,23 @@ fn pace(flood: &Flood, stop: &AtomicBool, mut send: impl FnMut(u32) -> Result<()
     ensure!(rate > 0, "a flood of 0 packets per second is none");
     let call = (rate / CALLS_PER_S).clamp(1, UNLIMITED_CALL);
     let frame_time = 1.0 / f64::from(rate);
-    // When the next frame is due, in seconds after the start.
-    let mut due = 0.0;
+    // When the next frame is due, and before when no call may be, in seconds after the start.
+    let (mut due, mut not_before) = (0.0, 0.0);
     loop {
         let now = start.elapsed();
         if now >= duration || stop.load(Ordering::Relaxed) {
             return Ok(now.as_secs_f64());
         }
         due = f64::max(due, now.as_secs_f64() - PATIENCE.as_secs_f64());
-        let ready = due + frame_time * f64::from(call - 1);
+        let ready = f64::max(not_before, due + frame_time * f64::from(call - 1));
         if ready > now.as_secs_f64() {
             thread::sleep(Duration::from_secs_f64(ready - now.as_secs_f64()).min(duration - now));
             continue;
         }
         send(call)?;
         due += frame_time * f64::from(call);
+        // Behind, it sends at twice the rate until it has caught up: more would overflow a receive ring that the rate does not.
+        not_before = now.as_secs_f64() + frame_time * f64::from(call) / 2.0;
     }
 }
 
@@ -162,10 +165,11 @@ impl Mix {
             attrs: TestRunAttrs::new().xdp_live_frames(frames.min(BULK)),
             ..TestRunOptions::default()
         };
-        program(object, PROGRAMS[turn])?
-            .test_run(options)
-            .context("the kernel refused to run the generator")?;
-        Ok(())
+        match program(object, PROGRAMS[turn])?.test_run(options) {
+            // A signal cuts a run short. Whoever sent it to end the flood has set `stop`, which is looked at next.
+            Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::Interrupted => Ok(()),
+            outcome => outcome.map(|_run| ()).context("the kernel refused to run the generator"),
+        }
     }
 }
 
