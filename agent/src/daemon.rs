@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tokio::{
+    net::TcpListener,
     sync::{mpsc, watch},
     task::JoinHandle,
 };
@@ -36,27 +37,22 @@ const QUEUE: usize = 64;
 /// A configuration that cannot be used ([`config::ConfigError`]), or why the daemon cannot start.
 pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<()> {
     let host = HostFacts::read().await?;
-    let mut config = config::load(config_path, &host)?;
-    config.socket = socket.unwrap_or(config.socket);
+    let config_path = std::path::absolute(config_path)?;
+    let config = config::load(&config_path, &host)?.with_socket(socket.as_ref());
     let set_log_level = logging::start(&config.log)?;
     capabilities::check()?;
     let mut signals = Signals::new()?;
-    std::fs::create_dir_all(&config.state_directory)
-        .with_context(|| format!("state.directory: cannot make {}", config.state_directory.display()))?;
-    let _ledger_lock = Lock::on(&config.state_directory)?;
+    let now = Now::read();
+    let _ledger_lock = lock_ledger(&config.state_directory)?;
+    let (ledger, mut warnings) = Ledger::open(&config.state_directory, now.wall);
     let listener = control::socket::listen(&config.socket, config.socket_group.as_deref()).await?;
     let socket_file = SocketFile(config.socket.clone());
-    let metrics = match config.metrics {
-        Some(address) => Some(export::server::listen(address).await?),
-        None => None,
-    };
-    let (kernel, mut warnings) = Kernel::load(&LoadOptions {
+    let metrics = listen_for_metrics(&config, &mut warnings).await;
+    let (kernel, more) = Kernel::load(&LoadOptions {
         bpffs: config.bpffs.clone(),
         capacity: config.capacity,
     })?;
     let _maps_lock = Lock::on(&Lock::directory_of_maps(&config.bpffs))?;
-    let now = Now::read();
-    let (ledger, more) = Ledger::open(&config.state_directory, now.wall);
     warnings.extend(more);
     for warning in &warnings {
         tracing::warn!("{warning}");
@@ -77,6 +73,7 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
     let handle = Handle {
         engine: to_engine,
         snapshots: engine.snapshots(),
+        socket,
     };
     let engine = tokio::spawn(drive(engine, messages));
     let (stop, stopped) = watch::channel(false);
@@ -91,6 +88,25 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
     let _ = tokio::time::timeout(std::time::Duration::from_secs(2), server).await;
     drop(socket_file);
     outcome
+}
+
+/// One agent per ledger. Where there can be no ledger, there is nothing to share.
+fn lock_ledger(directory: &Path) -> anyhow::Result<Option<Lock>> {
+    match Ledger::make_directory(directory) {
+        Ok(()) => Lock::on(directory).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Protection matters more than its metrics: a port that is taken is told, and the agent runs on.
+async fn listen_for_metrics(config: &Config, warnings: &mut Vec<String>) -> Option<TcpListener> {
+    match export::server::listen(config.metrics?).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            warnings.push(format!("no metrics are served: {error:#}"));
+            None
+        }
+    }
 }
 
 /// Removes the socket when the daemon ends in an orderly way.

@@ -12,6 +12,7 @@ pub mod decide;
 pub mod detect;
 pub mod engine;
 pub mod export;
+pub mod headers;
 pub mod host;
 pub mod kernel;
 pub mod ledger;

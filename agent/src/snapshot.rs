@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The ledger's health.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LedgerHealth {
     /// The file.
     pub path: PathBuf,

@@ -12,6 +12,7 @@ mod mode;
 mod print;
 mod reload;
 mod run;
+mod samples;
 mod sources;
 mod ssh;
 mod stats;
@@ -74,6 +75,7 @@ enum Verb {
     Status(status::Args),
     Stats(stats::Args),
     Sources(sources::Args),
+    Samples(samples::Args),
     List(list::Args),
     BlockIp(block_ip::Args),
     UnblockIp(unblock_ip::Args),
@@ -120,6 +122,7 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
         Verb::Status(args) => status::run(args, context).await,
         Verb::Stats(args) => stats::run(args, context).await,
         Verb::Sources(args) => sources::run(args, context).await,
+        Verb::Samples(args) => samples::run(args, context).await,
         Verb::List(args) => list::run(args, context).await,
         Verb::BlockIp(args) => block_ip::run(args, context).await,
         Verb::UnblockIp(args) => unblock_ip::run(args, context).await,

@@ -6,6 +6,7 @@ mod parse;
 pub mod prefix;
 pub mod problem;
 pub mod resolve;
+mod source_list;
 pub mod units;
 mod unknown;
 mod validate;

@@ -13,7 +13,7 @@ use xdp_common::layout::Capacity;
 use super::{
     ConfigFile, Problem,
     file::{AddressOverride, Log},
-    prefix,
+    prefix, source_list,
     units::{Burst, Interval, Rate, Ttl},
 };
 use crate::{
@@ -80,6 +80,17 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
+impl Config {
+    /// The same with the control socket that the command line names, if it names one.
+    #[must_use]
+    pub fn with_socket(self, socket: Option<&PathBuf>) -> Self {
+        Self {
+            socket: socket.cloned().unwrap_or(self.socket),
+            ..self
+        }
+    }
+}
+
 /// Resolves a file; of what is wrong, a harmless value is kept so that everything else can be looked at as well.
 pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Config, Vec<Problem>) {
     let mut resolver = Resolver {
@@ -93,7 +104,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     resolver.check_sizes();
     let mut protected = resolver.protected();
     resolver.apply_overrides(&mut protected);
-    let list = resolver.list(&protected);
+    let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
     let metrics = resolver.metrics();
     let config = Config {
         path: path.to_owned(),
@@ -131,7 +142,8 @@ fn common_limit(file: &ConfigFile) -> Limit {
     limit(file.thresholds.address.syn_rate, file.thresholds.address.syn_burst)
 }
 
-fn quoted(text: &str) -> String {
+/// A text as it stands in the file.
+pub(super) fn quoted(text: &str) -> String {
     format!("{text:?}")
 }
 
@@ -336,83 +348,6 @@ impl Resolver<'_> {
                 let message = "sets nothing: give it a syn_rate or a syn_burst, or remove the section";
                 self.problems
                     .push(Problem::without_value(format!("address[{index}]"), message));
-            }
-        }
-    }
-
-    /// The source list of `allow` and `block`, without duplicates, contradictions and entries that cannot matter.
-    fn list(&mut self, protected: &BTreeMap<IpAddr, ProtectedAddress>) -> BTreeMap<IpNet, ListAction> {
-        let mut list: BTreeMap<IpNet, ListAction> = BTreeMap::new();
-        let mut keys: BTreeMap<IpNet, String> = BTreeMap::new();
-        let written = [
-            (ListAction::Allow, &self.file.allow),
-            (ListAction::Block, &self.file.block),
-        ];
-        for (action, texts) in written {
-            for (index, text) in texts.iter().enumerate() {
-                let key = format!("{action}[{index}]");
-                match prefix::parse(text) {
-                    Err(error) => self.problems.push(Problem::new(key, quoted(text), error.to_string())),
-                    Ok(net) => match keys.get(&net) {
-                        Some(first) => {
-                            let message = format!("is there already as {first}; remove one");
-                            self.problems.push(Problem::new(key, quoted(text), message));
-                        }
-                        None => {
-                            self.check_entry(&key, net, action, protected);
-                            keys.insert(net, key);
-                            list.insert(net, action);
-                        }
-                    },
-                }
-            }
-        }
-        self.find_pointless_entries(&list, &keys);
-        let most = self.file.limits.list_entries as usize;
-        if list.len() > most {
-            let message = format!(
-                "`allow` and `block` have {} entries, and this is {most}: raise it",
-                list.len()
-            );
-            self.problems
-                .push(Problem::without_value("limits.list_entries", message));
-        }
-        list
-    }
-
-    fn check_entry(
-        &mut self,
-        key: &str,
-        net: IpNet,
-        action: ListAction,
-        protected: &BTreeMap<IpAddr, ProtectedAddress>,
-    ) {
-        let value = quoted(&prefix::display(net));
-        if action == ListAction::Block
-            && let Some(own) = protected.keys().find(|address| net.contains(*address))
-        {
-            let message = format!("holds {own}, which is protected: a source list drops what comes *from* an address");
-            self.problems.push(Problem::new(key, value.clone(), message));
-        }
-        if lists::is_too_wide(net) {
-            self.warnings.push(Problem::new(
-                key,
-                value,
-                "is a very large part of the internet; is that meant?",
-            ));
-        }
-    }
-
-    /// An entry inside another of the same kind decides nothing: one of the two is not what somebody meant.
-    fn find_pointless_entries(&mut self, list: &BTreeMap<IpNet, ListAction>, keys: &BTreeMap<IpNet, String>) {
-        for (net, action) in list {
-            if let Some((outer, outer_action)) = lists::nearest_covering(list, *net)
-                && outer_action == action
-                && let (Some(key), Some(outer_key)) = (keys.get(net), keys.get(&outer))
-            {
-                let message = format!("overlaps {outer_key} ({outer}), which holds it already; remove one");
-                self.problems
-                    .push(Problem::new(key.clone(), quoted(&prefix::display(*net)), message));
             }
         }
     }

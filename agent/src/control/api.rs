@@ -310,6 +310,21 @@ pub struct SourcesView {
     pub sources: Vec<SourceView>,
 }
 
+/// One line of `GET /v1/samples`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampleView {
+    /// When it came.
+    pub at: Timestamp,
+    /// Why it was (or, in `monitor`, would have been) dropped.
+    pub reason: String,
+    /// Who sent what to whom, as far as its header tells.
+    pub packet: String,
+    /// Length of the whole frame in bytes.
+    pub frame_bytes: u32,
+    /// Its first bytes in hexadecimal, from the Ethernet header on.
+    pub header_hex: String,
+}
+
 /// The ledger's health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerView {

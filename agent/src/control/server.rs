@@ -1,6 +1,6 @@
 //! The control socket's server: it reads snapshots, and hands what changes something to the engine.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -16,8 +16,8 @@ use tokio::{
 
 use super::{
     api::{
-        AllowRequest, BlockRequest, Done, ListView, ModeRequest, ModeView, RemoveRequest, SourcesQuery, SourcesView,
-        StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+        AllowRequest, BlockRequest, Done, ListView, ModeRequest, ModeView, RemoveRequest, SampleView, SourcesQuery,
+        SourcesView, StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
     },
     error::Failure,
     peer::Peer,
@@ -44,6 +44,8 @@ pub struct Handle {
     pub engine: mpsc::Sender<Message>,
     /// From the engine.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The control socket, where the command line named another than the configuration.
+    pub socket: Option<PathBuf>,
 }
 
 type Answer<T> = Result<Json<T>, Failure>;
@@ -66,6 +68,7 @@ fn router(handle: Handle) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/stats", get(stats))
         .route("/v1/sources", get(sources))
+        .route("/v1/samples", get(samples))
         .route("/v1/list", get(list))
         .route("/v1/blocks", post(block).delete(unblock))
         .route("/v1/allows", post(allow).delete(unallow))
@@ -121,6 +124,7 @@ impl Handle {
                 "nothing was changed: the agent runs on with the configuration it had",
             )
         })?;
+        let config = config.with_socket(self.socket.as_ref());
         self.order(Command::Reload(Box::new(config)), actor).await
     }
 
@@ -161,6 +165,10 @@ async fn sources(State(handle): State<Handle>, Asked(query): Asked<SourcesQuery>
         &handle.snapshot(),
         at_most,
     )))
+}
+
+async fn samples(State(handle): State<Handle>) -> Json<Vec<SampleView>> {
+    Json(view::samples(&handle.snapshot()))
 }
 
 async fn list(State(handle): State<Handle>) -> Json<ListView> {
@@ -250,7 +258,7 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
         Some(
-            "there are /v1/status, stats, sources, list, blocks, allows, thresholds, mode, reload and detach"
+            "there are /v1/status, stats, sources, samples, list, blocks, allows, thresholds, mode, reload and detach"
                 .to_owned(),
         ),
     ))

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::api::{
     AddressStatsView, BlackholeView, DaemonView, EntryView, LedgerView, ListView, ModeView, OriginView, RatesView,
-    SourceView, SourcesView, StatsView, StatusView, ThresholdView,
+    SampleView, SourceView, SourcesView, StatsView, StatusView, ThresholdView,
 };
 use crate::{
     clock::Now,
@@ -13,10 +13,10 @@ use crate::{
         state::{address_limit, common_limit, source_limit},
     },
     detect::{AddressMeter, Meter, by_action, syns},
-    lists,
+    headers, lists,
     overrides::{Origin, Overrides, ThresholdTarget},
     snapshot::Snapshot,
-    tables::{AddressState, Counts, KernelTables, Limit, ListAction, MonotonicNs, SourceUsage},
+    tables::{AddressState, Counts, KernelTables, Limit, ListAction, MonotonicNs, Sample, SourceUsage},
 };
 
 /// Actor of what the configuration file says.
@@ -276,6 +276,19 @@ pub fn sources(
         limit: snapshot.kernel.settings.source_limit,
         sources: views,
     }
+}
+
+/// Headers of packets dropped lately, latest first.
+#[must_use]
+pub fn samples(snapshot: &Snapshot) -> Vec<SampleView> {
+    let view = |sample: &Sample| SampleView {
+        at: snapshot.now.wall_of(sample.at),
+        reason: sample.reason.name().to_owned(),
+        packet: headers::describe(&sample.header),
+        frame_bytes: sample.frame_len,
+        header_hex: sample.header.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    snapshot.samples.iter().rev().map(view).collect()
 }
 
 /// Everything at a glance.

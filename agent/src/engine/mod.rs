@@ -171,16 +171,12 @@ impl Engine {
     /// Tells the ledger what the tables hold, for the next start.
     fn remember_installed(&mut self) {
         let installed = Installed {
-            tables: self.tables_identity(),
+            tables: start::identity(&*self.tables),
             config_list: write_list(&self.config.list),
         };
         if let Err(error) = self.ledger.set_installed(&installed) {
             tracing::error!("{error}");
         }
-    }
-
-    fn tables_identity(&self) -> String {
-        format!("{}/{}", crate::clock::boot_id(), self.tables.generation())
     }
 
     fn ledger_health(&self) -> LedgerHealth {

@@ -9,6 +9,8 @@ use crate::{clock::Now, ledger::JournalEntry, overrides::Change};
 const FILLS_EVERY: u64 = 15;
 /// Sampled headers that are kept.
 const KEEP_SAMPLES: usize = 256;
+/// Sampled headers that are taken out of the kernel's ring in one poll; more than it holds.
+const DRAIN_SAMPLES: usize = 4_096;
 
 impl Engine {
     /// One poll.
@@ -33,14 +35,10 @@ impl Engine {
         if self.polls.is_multiple_of(FILLS_EVERY) {
             self.fills = Arc::new(self.tables.fills()?);
         }
-        let fresh = self.tables.drain_samples(KEEP_SAMPLES);
+        let fresh = self.tables.drain_samples(DRAIN_SAMPLES);
         if !fresh.is_empty() {
-            let kept = self
-                .samples
-                .len()
-                .saturating_sub((self.samples.len() + fresh.len()).saturating_sub(KEEP_SAMPLES));
-            let old = self.samples.iter().skip(self.samples.len() - kept).cloned();
-            self.samples = Arc::new(old.chain(fresh).collect());
+            let too_many = (self.samples.len() + fresh.len()).saturating_sub(KEEP_SAMPLES);
+            self.samples = Arc::new(self.samples.iter().cloned().chain(fresh).skip(too_many).collect());
         }
         Ok(())
     }

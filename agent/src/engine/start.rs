@@ -15,7 +15,7 @@ use crate::{
     },
     detect::Meter,
     ledger::{JournalEntry, Ledger},
-    overrides::{ADOPTED, Change},
+    overrides::{ADOPTED, Change, Overrides},
     snapshot::{LedgerHealth, Snapshot},
     tables::{KernelTables, LinkState},
 };
@@ -55,64 +55,20 @@ impl Engine {
             mut warnings,
             set_log_level,
         } = parts;
-        let (mut overrides, unclear) = ledger.overrides(now).unwrap_or_else(|error| {
-            warnings.push(error.to_string());
-            Default::default()
-        });
+        let (overrides, kernel, unclear) = take_over(&mut *tables, &mut ledger, &config, now)?;
+        attach_all(&mut *tables, &config).map_err(|refusal| leave_nothing_useless(&mut *tables, refusal))?;
+        let meter = Meter::first(tables.counters()?, now);
         warnings.extend(unclear);
-        let found = KernelState::read(&*tables)?;
-        let installed = ledger.installed().unwrap_or_default();
-        let identity = format!("{}/{}", crate::clock::boot_id(), tables.generation());
-        let adopted = adopt(&Found {
-            kernel: &found,
-            ledger: &overrides,
-            config_list: &config.list,
-            former_list: &read_list(&installed.config_list),
-            same_tables: installed.tables == identity,
-            now,
-        });
-        for (change, _) in &adopted {
-            overrides.apply(change);
-        }
-        let wanted = KernelState::wanted(&config, &overrides);
-        let writes = apply(&mut *tables, &found, &wanted)?;
-        tracing::info!(
-            writes,
-            entries = wanted.entries.len(),
-            addresses = wanted.addresses.len(),
-            "the kernel's tables are filled"
-        );
-        record_adopted(&mut ledger, &adopted, now);
-        let links =
-            attach_all(&mut *tables, &config).map_err(|refusal| leave_nothing_useless(&mut *tables, refusal))?;
-        let meter = Arc::new(Meter::first(tables.counters()?, now));
         warnings.extend(config.warnings.iter().map(ToString::to_string));
-        let (config, overrides, kernel) = (Arc::new(config), Arc::new(overrides), Arc::new(wanted));
-        let snapshot = Snapshot {
-            now,
-            started: now.wall,
-            config: Arc::clone(&config),
-            overrides: Arc::clone(&overrides),
-            kernel: Arc::clone(&kernel),
-            meter: Arc::clone(&meter),
-            links: Arc::default(),
-            fills: Arc::default(),
-            programs: Arc::default(),
-            samples: Arc::default(),
-            ledger: LedgerHealth {
-                path: ledger.path().to_owned(),
-                problem: None,
-            },
-            warnings: Vec::new(),
-        };
+        let first = first_snapshot(config, overrides, kernel, meter, now);
         let mut engine = Self {
             tables,
             ledger,
-            config,
-            overrides,
-            kernel,
-            meter,
-            links: Arc::new(links),
+            config: Arc::clone(&first.config),
+            overrides: Arc::clone(&first.overrides),
+            kernel: Arc::clone(&first.kernel),
+            meter: Arc::clone(&first.meter),
+            links: Arc::default(),
             fills: Arc::default(),
             programs: Arc::default(),
             samples: Arc::default(),
@@ -120,7 +76,7 @@ impl Engine {
             poll_problem: None,
             lasting_warnings: warnings,
             started: now.wall,
-            snapshots: watch::Sender::new(Arc::new(snapshot)),
+            snapshots: watch::Sender::new(Arc::new(first)),
             set_log_level,
             detached: false,
         };
@@ -128,6 +84,61 @@ impl Engine {
         engine.tick(now);
         Ok(engine)
     }
+}
+
+/// What is known before the first poll, which replaces it at once.
+fn first_snapshot(config: Config, overrides: Overrides, kernel: KernelState, meter: Meter, now: Now) -> Snapshot {
+    Snapshot {
+        now,
+        started: now.wall,
+        config: Arc::new(config),
+        overrides: Arc::new(overrides),
+        kernel: Arc::new(kernel),
+        meter: Arc::new(meter),
+        links: Arc::default(),
+        fills: Arc::default(),
+        programs: Arc::default(),
+        samples: Arc::default(),
+        ledger: LedgerHealth::default(),
+        warnings: Vec::new(),
+    }
+}
+
+/// Makes one of what the ledger knows, what the kernel holds and what the configuration wants: in the tables, and as the
+/// result. The sentences tell what in the ledger nobody understands.
+fn take_over(
+    tables: &mut dyn KernelTables,
+    ledger: &mut Ledger,
+    config: &Config,
+    now: Now,
+) -> Result<(Overrides, KernelState, Vec<String>), Refusal> {
+    let (mut overrides, unclear) = ledger
+        .overrides(now)
+        .unwrap_or_else(|error| (Overrides::default(), vec![error.to_string()]));
+    let found = KernelState::read(tables)?;
+    let installed = ledger.installed().unwrap_or_default();
+    let adopted = adopt(&Found {
+        kernel: &found,
+        ledger: &overrides,
+        config_list: &config.list,
+        former_list: &read_list(&installed.config_list),
+        same_tables: installed.tables == identity(tables),
+        now,
+    });
+    for (change, _) in &adopted {
+        overrides.apply(change);
+    }
+    let wanted = KernelState::wanted(config, &overrides);
+    let writes = apply(tables, &found, &wanted)?;
+    let (entries, addresses) = (wanted.entries.len(), wanted.addresses.len());
+    tracing::info!(writes, entries, addresses, "the kernel's tables are filled");
+    record_adopted(ledger, &adopted, now);
+    Ok((overrides, wanted, unclear))
+}
+
+/// Which tables these are: they are made anew by a reboot and by `detach`.
+pub(super) fn identity(tables: &dyn KernelTables) -> String {
+    format!("{}/{}", crate::clock::boot_id(), tables.generation())
 }
 
 fn record_adopted(ledger: &mut Ledger, adopted: &[(Change, String)], now: Now) {
@@ -159,10 +170,9 @@ fn leave_nothing_useless(tables: &mut dyn KernelTables, refusal: Refusal) -> Ref
 }
 
 /// Attaches to every configured interface and lets go of every other one.
-fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<Vec<LinkState>, Refusal> {
-    let mut links = Vec::new();
+fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<(), Refusal> {
     for interface in &config.interfaces {
-        links.push(tables.attach(interface, config.xdp_mode)?);
+        tables.attach(interface, config.xdp_mode)?;
     }
     let strangers: Vec<LinkState> = tables
         .links()?
@@ -176,5 +186,5 @@ fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<Vec<Link
             "detached: the configuration does not name it any more"
         );
     }
-    Ok(links)
+    Ok(())
 }

@@ -53,6 +53,14 @@ impl Ledger {
         open::open(directory, now)
     }
 
+    /// Makes the directory for a ledger, closed to others.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make_directory(directory: &Path) -> std::io::Result<()> {
+        open::make_directory(directory)
+    }
+
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -94,7 +94,7 @@ struct Aside {
     why: String,
 }
 
-fn make_directory(directory: &Path) -> std::io::Result<()> {
+pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o750).create(directory)
 }
 

@@ -37,6 +37,7 @@ impl Served {
         let handle = Handle {
             engine: to_engine,
             snapshots: engine.snapshots(),
+            socket: None,
         };
         tokio::spawn(async move {
             while let Some(message) = messages.recv().await {

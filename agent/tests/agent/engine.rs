@@ -423,3 +423,27 @@ fn a_full_second_passes_between_two_rates() {
     assert!((stats.addresses[0].rates.drop_pps - 75.0).abs() < 1e-9, "{stats:?}");
     assert_eq!(stats.addresses[0].packets["source_rate"], 150);
 }
+
+#[test]
+fn the_latest_samples_are_kept() {
+    let bench = Bench::default();
+    let mut engine = bench.engine();
+    for second in 1..=3 {
+        let sample = |index| agent::tables::Sample {
+            at: MonotonicNs(second * 1_000 + index),
+            reason: xdp_common::Reason::Blocked,
+            header: vec![0xab],
+            frame_len: 74,
+        };
+        bench.kernel.lock().samples = (0..100).map(sample).collect();
+        engine.tick(later(noon(), second));
+    }
+    let samples = view::samples(&engine.snapshots().borrow());
+    assert_eq!(samples.len(), 256);
+    assert_eq!(
+        (samples[0].reason.as_str(), samples[0].header_hex.as_str()),
+        ("blocked", "ab")
+    );
+    let newest = engine.snapshots().borrow().samples.last().map(|sample| sample.at);
+    assert_eq!(newest, Some(MonotonicNs(3_099)));
+}

@@ -33,6 +33,8 @@ pub(crate) struct Fake {
     pub(crate) links: BTreeMap<String, XdpMode>,
     pub(crate) counts: Vec<AddressCounts>,
     pub(crate) sources: Vec<SourceUsage>,
+    /// What the next drain gives.
+    pub(crate) samples: Vec<Sample>,
     /// Writes done so far.
     pub(crate) writes: usize,
     /// The write with this number fails, once.
@@ -59,6 +61,7 @@ impl Default for Fake {
             links: BTreeMap::new(),
             counts: Vec::new(),
             sources: Vec::new(),
+            samples: Vec::new(),
             writes: 0,
             fail_at: None,
             refuse_attach: Vec::new(),
@@ -200,7 +203,7 @@ impl KernelTables for FakeKernel {
     }
 
     fn drain_samples(&mut self, _: usize) -> Vec<Sample> {
-        Vec::new()
+        std::mem::take(&mut self.lock().samples)
     }
 }
 
