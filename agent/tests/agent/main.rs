@@ -7,4 +7,5 @@ mod engine;
 mod guard_rails;
 mod ledger;
 mod reload;
+mod restarts;
 mod support;
