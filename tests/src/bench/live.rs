@@ -17,13 +17,15 @@ use crate::{
     topology::{BALANCER_INTERFACE, Topology},
 };
 
-/// Packets per second of a flood that the stack behind the program has to take.
-const PASSED_PPS: u32 = 100_000;
+/// Segments per second, which the stack behind the program has to take.
+const ESTABLISHED_PPS: u32 = 200_000;
+/// Peers that they come from.
+const ESTABLISHED_PEERS: u32 = 1_000;
 
 /// SYNs: Levee against bare parse-and-drop, and Levee against itself with an LRU insertion per packet.
 pub(super) fn drops() -> Result<Vec<Row>> {
     let topology = Topology::direct()?;
-    let flood = flood(&topology, Payload::SYN, None);
+    let flood = flood(&topology, Sources::Spoofed { v6_percent: 0 }, Payload::SYN, None);
     let (mut bare, mut levee, mut lru) = (vec![], vec![], vec![]);
     let _accounting = enable_stats(Stats::RunTime)?;
     for _ in 0..ROUNDS {
@@ -38,11 +40,15 @@ pub(super) fn drops() -> Result<Vec<Row>> {
     ])
 }
 
-/// Segments of established connections, which pass.
+/// Segments as of established connections, which pass: many of each of a thousand peers.
 pub(super) fn established() -> Result<Vec<Row>> {
     const ACK: u8 = 0x10;
     let topology = Topology::direct()?;
-    let flood = flood(&topology, Payload::Tcp { flags: ACK }, Some(PASSED_PPS));
+    let peers = Sources::Botnet {
+        v4: ESTABLISHED_PEERS,
+        v6: 0,
+    };
+    let flood = flood(&topology, peers, Payload::Tcp { flags: ACK }, Some(ESTABLISHED_PPS));
     let (mut bare, mut levee) = (vec![], vec![]);
     let _accounting = enable_stats(Stats::RunTime)?;
     for _ in 0..ROUNDS {
@@ -58,10 +64,10 @@ pub(super) fn established() -> Result<Vec<Row>> {
     )])
 }
 
-fn flood(topology: &Topology, payload: Payload, rate_pps: Option<u32>) -> Flood {
+fn flood(topology: &Topology, sources: Sources, payload: Payload, rate_pps: Option<u32>) -> Flood {
     Flood {
         interface: topology.flood_interface().to_owned(),
-        sources: Sources::Spoofed { v6_percent: 0 },
+        sources,
         targets: vec![vips()[0]],
         port: crate::server::PORT,
         payload,
