@@ -5,6 +5,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr, TcpStream},
+    process::Stdio,
     thread,
     time::{Duration, Instant},
 };
@@ -40,6 +41,8 @@ pub fn start(topology: &Topology, outlives_parent: bool) -> Result<Running> {
         .arg(&file)
         .arg("-e")
         .arg("error.log");
+    // A lab that is kept must not hold on to the terminal or pipe of the command that made it; the error log says the same.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let manner = Manner {
         core: Some(topology.cores().balancer),
         nice: 0,

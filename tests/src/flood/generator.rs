@@ -168,7 +168,9 @@ impl Mix {
         match program(object, PROGRAMS[turn])?.test_run(options) {
             // A signal cuts a run short. Whoever sent it to end the flood has set `stop`, which is looked at next.
             Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::Interrupted => Ok(()),
-            outcome => outcome.map(|_run| ()).context("the kernel refused to run the generator"),
+            outcome => outcome
+                .map(|_run| ())
+                .context("the kernel refused to run the generator"),
         }
     }
 }
