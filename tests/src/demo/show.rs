@@ -80,6 +80,9 @@ fn verdict(calm: &Phase, bare: &Phase, guarded: &Phase) -> &'static str {
     let slow_ms = f64::max(20.0, 5.0 * calm.connect_p99_ms);
     let served = |phase: &Phase| phase.client_success_ratio >= calm.client_success_ratio - 0.005;
     let quick = |phase: &Phase| phase.connect_p99_ms <= slow_ms;
+    if guarded.flood_dropped_pps == 0.0 {
+        return "Levee dropped nothing: these thresholds do not tell this flood from customers.";
+    }
     match (served(guarded), quick(guarded)) {
         _ if served(bare) && quick(bare) => {
             "This flood is too small to hurt this machine even without the agent: try a higher --rate."
@@ -190,6 +193,11 @@ mod tests {
         assert!(says(0.6, 1_500.0, 0.9, 0.9).contains("helped, but"));
         assert!(says(0.6, 1_500.0, 0.2, 0.9).contains("did not help"));
         assert!(says(1.0, 1.0, 1.0, 1.0).contains("too small"));
+        let idle = Phase {
+            flood_dropped_pps: 0.0,
+            ..phase("flood_protected", 1.0, 0.9)
+        };
+        assert!(verdict(&calm, &phase("flood_unprotected", 0.6, 1_500.0), &idle).contains("dropped nothing"));
     }
 
     #[test]
