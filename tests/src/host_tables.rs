@@ -154,7 +154,7 @@ impl Tables for HostTables {
 
     fn sampling_turn(&self) -> bool {
         self.strangers.set(self.strangers.get() + 1);
-        self.strangers.get() % SAMPLING == 0
+        self.strangers.get().is_multiple_of(SAMPLING)
     }
 
     fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R> {

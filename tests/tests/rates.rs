@@ -1,4 +1,5 @@
 //! SYN rates in the loaded program: bursts, refill, sources and addresses, and the sum over CPUs.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there, and says where")]
 
 use std::{
     net::IpAddr,

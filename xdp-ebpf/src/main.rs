@@ -15,7 +15,7 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
 use maps::KernelTables;
 use xdp_common::{Action, Reason};
-use xdp_ebpf::{Judgement, examine};
+use xdp_ebpf::{Judgement, examine, parse};
 
 /// The licence that the kernel checks before it lends GPL-only helpers.
 #[unsafe(no_mangle)]
@@ -63,16 +63,19 @@ fn act(ctx: &XdpContext, tables: &KernelTables<'_>, judgement: &Judgement) -> u3
     }
 }
 
-/// The one event that is told as it happens, at most once in ten seconds for each address and CPU.
+/// The one event that is told as it happens, at most once in ten seconds for each address and CPU. The packet is read again,
+/// so that no other packet carries its address this far.
 #[inline(never)]
 fn tell_of_excess(ctx: &XdpContext, judgement: &Judgement) {
-    let by_source = judgement.reason == Reason::SourceRate;
-    info!(
-        ctx,
-        "excess begins: slot={} by_source={}",
-        judgement.slot,
-        u8::from(by_source)
-    );
+    let Ok(packet) = parse(&maps::XdpFrame(ctx)) else {
+        return;
+    };
+    let address = packet.destination.to_bytes();
+    if judgement.reason == Reason::SourceRate {
+        info!(ctx, "over a rate: {:i}, by a source over its own", address);
+    } else {
+        info!(ctx, "over a rate: {:i}, by all its sources together", address);
+    }
 }
 
 #[panic_handler]

@@ -10,7 +10,7 @@ pub(crate) fn below<const BOUND: usize>(value: usize) -> usize {
     let mut value = value;
     // SAFETY: one arithmetic instruction on a register.
     unsafe {
-        asm!("{value} &= {mask}", value = inout(reg) value, mask = const BOUND - 1, options(pure, nomem, nostack))
+        asm!("{value} &= {mask}", value = inout(reg) value, mask = const BOUND - 1, options(pure, nomem, nostack));
     };
     value
 }

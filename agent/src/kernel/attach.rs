@@ -121,7 +121,8 @@ fn try_attach(program: &mut Xdp, interface: &str, mode: AyaMode) -> std::result:
 fn cannot_attach(interface: &str, refusal: &Refusal) -> TableError {
     let hint = match refusal.errno {
         Some(Errno::EBUSY | Errno::EEXIST) => format!(
-            "; another XDP program is there: `ip link show dev {interface}` names it, `ip link set dev {interface} xdp off` removes it"
+            "; another XDP program is there: `bpftool net show dev {interface}` names it, and whoever attached it takes it off \
+             (another Levee with `agent detach`, anything without a link with `ip link set dev {interface} xdp off`)"
         ),
         Some(Errno::EOPNOTSUPP) => {
             "; the driver has no native XDP: use kernel.xdp_mode = \"auto\" or \"generic\"".to_owned()

@@ -75,7 +75,7 @@ fn random_source(ctx: XdpContext) -> u32 {
 #[inline(always)]
 fn next(ctx: &XdpContext) -> u32 {
     // SAFETY: the slot holds an XDP program; the call returns only if it is empty.
-    let _missing = unsafe { NEXT.tail_call(ctx, 0) };
+    unsafe { NEXT.tail_call(ctx, 0) };
     XDP_ABORTED
 }
 

@@ -21,11 +21,14 @@ use crate::{flood::template::Family, interface, object, topology::ARMS};
 /// Frames per bulk of the kernel's test run, as one NAPI poll.
 const BULK: u32 = 64;
 
+/// The same without a rate limit: the most the kernel takes. It is also the number of pages that it keeps for reuse.
+const UNLIMITED_BULK: u32 = 256;
+
 /// System calls per second that pacing may take at most.
 const CALLS_PER_S: u32 = 4_000;
 
 /// Frames per system call without a rate limit.
-const UNLIMITED_CALL: u32 = 4_096;
+const UNLIMITED_CALL: u32 = 65_536;
 
 /// Entry points, by family.
 const PROGRAMS: [&str; 2] = ["flood_v4", "flood_v6"];
@@ -159,10 +162,11 @@ impl Mix {
         let Some(family) = &self.families[turn] else {
             bail!("a flood without sources")
         };
+        let bulk = if frames == UNLIMITED_CALL { UNLIMITED_BULK } else { frames.min(BULK) };
         let options = TestRunOptions {
             data_in: Some(&family.plan.template[..family.frame_len]),
             repeat: frames,
-            attrs: TestRunAttrs::new().xdp_live_frames(frames.min(BULK)),
+            attrs: TestRunAttrs::new().xdp_live_frames(bulk),
             ..TestRunOptions::default()
         };
         match program(object, PROGRAMS[turn])?.test_run(options) {
