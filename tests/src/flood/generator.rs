@@ -18,10 +18,13 @@ use lab_ebpf::plan::{PLAN_V4, PLAN_V6, Plan, Progress};
 use super::{Flood, LONGEST, Report, guard, template};
 use crate::{flood::template::Family, interface, object, topology::ARMS};
 
-/// Frames per bulk of the kernel's test run, as one NAPI poll.
+/// Frames per bulk of the kernel's test run, as one NAPI poll. It is also the number of pages that the kernel keeps for reuse.
 const BULK: u32 = 64;
 
-/// The same without a rate limit: the most the kernel takes. It is also the number of pages that it keeps for reuse.
+/// The same at rates at which new pages cost more than the flood itself.
+const FAST_BULK: u32 = 128;
+
+/// The same without a rate limit: the most the kernel takes, and as much as the receive ring holds.
 const UNLIMITED_BULK: u32 = 256;
 
 /// System calls per second that pacing may take at most.
@@ -162,7 +165,11 @@ impl Mix {
         let Some(family) = &self.families[turn] else {
             bail!("a flood without sources")
         };
-        let bulk = if frames == UNLIMITED_CALL { UNLIMITED_BULK } else { frames.min(BULK) };
+        let bulk = match frames {
+            UNLIMITED_CALL => UNLIMITED_BULK,
+            257.. => FAST_BULK,
+            few => few.min(BULK),
+        };
         let options = TestRunOptions {
             data_in: Some(&family.plan.template[..family.frame_len]),
             repeat: frames,
