@@ -50,6 +50,12 @@ impl Address {
         self.words
     }
 
+    /// From the two halves as [`Self::words`] gives them.
+    #[inline(always)]
+    pub const fn from_words(words: [u64; 2]) -> Self {
+        Self { words }
+    }
+
     /// True for an IPv4-mapped address.
     #[inline(always)]
     pub const fn is_v4(self) -> bool {

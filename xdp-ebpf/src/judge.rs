@@ -6,7 +6,7 @@ mod list;
 mod source;
 mod syn;
 
-use xdp_common::{Reason, address_index::Found};
+use xdp_common::{Address, Reason, address_index::Found};
 
 use crate::{
     packet::{Packet, Transport},
@@ -20,6 +20,8 @@ pub struct Judgement {
     pub slot: u32,
     /// The verdict.
     pub reason: Reason,
+    /// Where the packet goes; unspecified when that could not be read.
+    pub destination: Address,
     /// This packet begins an excess of its address: worth an event.
     pub excess: bool,
 }
@@ -31,7 +33,12 @@ pub fn judge<T: Tables>(packet: &Packet, tables: &T) -> Judgement {
     let slot = found.slot();
     let reason = stages(packet, found, tables);
     let excess = syn::is_excess(reason) && syn::note_excess(slot, tables);
-    Judgement { slot, reason, excess }
+    Judgement {
+        slot,
+        reason,
+        destination: packet.destination,
+        excess,
+    }
 }
 
 #[inline(always)]

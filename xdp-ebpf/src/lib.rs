@@ -18,16 +18,17 @@ pub use parse::parse;
 pub use tables::{OwnSocket, SharedSource, Tables};
 
 use cursor::Frame;
-use xdp_common::Reason;
+use xdp_common::{Address, Reason};
 
 /// The whole way of a frame, up to the verdict.
 #[inline(always)]
 pub fn examine<F: Frame, T: Tables>(frame: &F, tables: &T) -> Judgement {
     match parse(frame) {
-        Ok(packet) => judge(&packet, tables),
+        Ok(packet) => judge(&packet.through(|word| tables.forget(word)), tables),
         Err(reason) => Judgement {
             slot: 0,
             reason,
+            destination: Address::default(),
             excess: false,
         },
     }

@@ -14,8 +14,8 @@ mod word;
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
 use maps::KernelTables;
-use xdp_common::{Action, Reason};
-use xdp_ebpf::{Judgement, examine, parse};
+use xdp_common::{Action, Address, Reason};
+use xdp_ebpf::{Judgement, examine};
 
 /// The licence that the kernel checks before it lends GPL-only helpers.
 #[unsafe(no_mangle)]
@@ -33,7 +33,7 @@ pub(crate) fn levee(ctx: XdpContext) -> u32 {
     let judgement = examine(&maps::XdpFrame(&ctx), &tables);
     account::count(&tables, &judgement);
     if judgement.excess {
-        tell_of_excess(&ctx, &judgement);
+        tell_of_excess(&ctx, judgement.destination, judgement.reason == Reason::SourceRate);
     }
     act(&ctx, &tables, &judgement)
 }
@@ -63,18 +63,21 @@ fn act(ctx: &XdpContext, tables: &KernelTables<'_>, judgement: &Judgement) -> u3
     }
 }
 
-/// The one event that is told as it happens, at most once in ten seconds for each address and CPU. The packet is read again,
-/// so that no other packet carries its address this far.
+/// The one event that is told as it happens, at most once in ten seconds for each address and CPU.
 #[inline(never)]
-fn tell_of_excess(ctx: &XdpContext, judgement: &Judgement) {
-    let Ok(packet) = parse(&maps::XdpFrame(ctx)) else {
-        return;
-    };
-    let address = packet.destination.to_bytes();
-    if judgement.reason == Reason::SourceRate {
-        info!(ctx, "over a rate: {:i}, by a source over its own", address);
+fn tell_of_excess(ctx: &XdpContext, destination: Address, by_source: bool) {
+    if by_source {
+        info!(
+            ctx,
+            "over a rate: {:i}, by a source over its own",
+            destination.to_bytes()
+        );
     } else {
-        info!(ctx, "over a rate: {:i}, by all its sources together", address);
+        info!(
+            ctx,
+            "over a rate: {:i}, by all its sources together",
+            destination.to_bytes()
+        );
     }
 }
 

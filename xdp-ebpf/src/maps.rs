@@ -20,7 +20,7 @@ use xdp_common::{
 };
 use xdp_ebpf::{OwnSocket, Packet, SharedSource, Tables, cursor::Frame};
 
-use crate::{clock, socket, word::KernelWord};
+use crate::{clock, socket, verifier, word::KernelWord};
 
 /// Written by the agent, read for each packet. One element.
 #[map]
@@ -143,6 +143,11 @@ impl<'a> KernelTables<'a> {
 
 impl Tables for KernelTables<'_> {
     type Word = KernelWord;
+
+    #[inline(always)]
+    fn forget(&self, word: u64) -> u64 {
+        verifier::forget(word, self.settings.seed[0])
+    }
 
     #[inline(always)]
     fn now_ns(&self) -> u64 {

@@ -14,3 +14,15 @@ pub(crate) fn below<const BOUND: usize>(value: usize) -> usize {
     };
     value
 }
+
+/// The word as it was, but unknown to the verifier: exclusive-or with something unknown, twice.
+#[inline(always)]
+pub(crate) fn forget(word: u64, unknown: u64) -> u64 {
+    let mut word = word;
+    // SAFETY: two arithmetic instructions on a register, which undo each other.
+    unsafe {
+        asm!("{word} ^= {unknown}", "{word} ^= {unknown}", word = inout(reg) word, unknown = in(reg) unknown,
+            options(pure, nomem, nostack));
+    };
+    word
+}
