@@ -24,6 +24,7 @@ mod unblock_ip;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 use crate::{
     config::{ConfigError, DEFAULT_PATH},
@@ -91,6 +92,9 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if !matches!(cli.verb, Verb::Run(_)) {
+        end_with_the_pipe();
+    }
     let context = Context {
         config: cli.config,
         socket: cli.socket,
@@ -103,6 +107,13 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error, context.json),
     }
+}
+
+/// `agent stats | head` ends quietly when `head` has seen enough. Rust ignores SIGPIPE, and printing would panic.
+fn end_with_the_pipe() {
+    // SAFETY: the default disposition runs no code of ours, and no other thread exists yet.
+    let outcome = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
+    debug_assert!(outcome.is_ok(), "SIGPIPE can always be reset");
 }
 
 /// The daemon has work for two threads, a question for one.

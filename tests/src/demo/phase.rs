@@ -1,12 +1,13 @@
 //! One phase: customers, maybe a flood around them, and what was counted meanwhile.
 
-use std::{thread, time::Duration};
+use std::{net::IpAddr, thread, time::Duration};
 
 use anyhow::{Result, anyhow};
 
 use super::{Kind, Options, Phase, drop_watch};
 use crate::{
     actor::Actor,
+    addresses::vips,
     flood,
     interface::{self, Traffic},
     levee::Drops,
@@ -61,7 +62,9 @@ fn around(
     dropped: impl Fn() -> Result<u64>,
 ) -> Result<(load::Report, Flooded, flood::Report)> {
     let before = interface::traffic(topology.wire(), WIRE_INTERFACE)?;
-    let mut flood = Actor::flood(topology, &flood_arguments(options).each_ref().map(String::as_str))?;
+    let arguments = flood_arguments(options);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut flood = Actor::flood(topology, &arguments)?;
     thread::sleep(LEAD);
     let load = customers(topology, options)?;
     flood.stop()?;
@@ -82,14 +85,32 @@ fn count(before: Traffic, after: Traffic, dropped: u64, seconds: f64) -> Flooded
     }
 }
 
-fn flood_arguments(options: &Options) -> [String; 6] {
+fn flood_arguments(options: &Options) -> Vec<String> {
     let sources = match options.kind {
         Kind::Botnet => "botnet",
         Kind::Spoofed => "spoofed",
     };
     let rate = options.rate_pps.to_string();
     let seconds = flood::LONGEST.as_secs().to_string();
-    ["--sources", sources, "--rate", &rate, "--seconds", &seconds].map(ToOwned::to_owned)
+    let mut arguments = ["--sources", sources, "--rate", &rate, "--seconds", &seconds]
+        .map(ToOwned::to_owned)
+        .to_vec();
+    for target in targets(options.kind) {
+        arguments.extend(["--target".to_owned(), target.to_string()]);
+    }
+    arguments
+}
+
+/// A botnet goes for every address. Random sources go for one of each family, which is what exceeds an address's rate.
+fn targets(kind: Kind) -> Vec<IpAddr> {
+    let vips = vips();
+    match kind {
+        Kind::Botnet => vips,
+        Kind::Spoofed => {
+            let (v4, v6): (Vec<_>, Vec<_>) = vips.into_iter().partition(IpAddr::is_ipv4);
+            v4.into_iter().take(1).chain(v6.into_iter().take(1)).collect()
+        }
+    }
 }
 
 fn customers(topology: &Topology, options: &Options) -> Result<load::Report> {
