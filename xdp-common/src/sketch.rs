@@ -59,7 +59,7 @@ pub const fn block_of(hash: u64) -> u32 {
 }
 
 impl Block {
-    /// Counts `syns` SYNs (1 to 64) of the source with this `hash`; the answer is the estimate of its SYNs in this window,
+    /// Counts `syns` SYNs (1 to 64, see [`crate::source::SAMPLING`]) of the source with this `hash`; the answer is the estimate of its SYNs in this window,
     /// after the correction for others.
     #[inline(always)]
     pub fn count(&mut self, hash: u64, syns: u64, now_ns: u64) -> u32 {

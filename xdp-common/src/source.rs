@@ -11,7 +11,7 @@ pub const LOCAL_SLOTS: u32 = 1 << 10;
 pub const PROMOTIONS_PER_TICK: u32 = 16;
 
 /// While an address has nothing left, one SYN of so many is looked at, and stands for all of them.
-pub const SAMPLING: u64 = 16;
+pub const SAMPLING: u64 = 32;
 
 /// The shared record of a heavy source. Counts lag by what CPUs hold in their [`SourceLocal`].
 #[repr(C)]

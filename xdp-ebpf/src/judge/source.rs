@@ -10,6 +10,9 @@ use xdp_common::{Address, Settings, SourceLocal, SourceRecord, sketch, source::l
 
 use crate::tables::{SharedSource, Tables};
 
+/// Sampled SYNs of a source in a window before it can be heavy.
+const SAMPLED_AT_LEAST: u32 = 4;
+
 /// Counts a SYN of `source`, which stands for `syns`, and tells whether it is within the source's rate.
 #[inline(always)]
 pub(super) fn admit<T: Tables>(source: &Address, syns: u64, tables: &T, now_ns: u64) -> bool {
@@ -26,13 +29,25 @@ pub(super) fn admit<T: Tables>(source: &Address, syns: u64, tables: &T, now_ns: 
         Some(Cached::Stranger) | None => {
             let estimate = tables.sketch_count(hash, syns, now_ns);
             let before = estimate.saturating_sub(syns as u32);
-            if estimate < settings.source_syn.promote_at || !has_record(source, before, settings, tables, now_ns) {
+            if estimate < heavy_at(settings, syns) || !has_record(source, before, settings, tables, now_ns) {
                 return true;
             }
             take_slot(slot, source, tables);
         }
     }
     admit_heavy(slot, source, settings, tables, now_ns)
+}
+
+/// The estimate at which a source is heavy. Where one SYN stands for many, it takes several of them: a single one says
+/// nothing about a source.
+#[inline(always)]
+fn heavy_at(settings: &Settings, syns: u64) -> u32 {
+    let several = if syns > 1 { SAMPLED_AT_LEAST * syns as u32 } else { 0 };
+    if several > settings.source_syn.promote_at {
+        several
+    } else {
+        settings.source_syn.promote_at
+    }
 }
 
 /// What the cache knows of a source.
