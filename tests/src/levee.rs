@@ -11,10 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::{
-    Pod,
-    maps::{Map, MapData, PerCpuArray},
-};
+use aya::maps::{Map, MapData, PerCpuArray};
 use serde_json::Value;
 use xdp_common::{CpuState, Reason, map_name};
 
@@ -248,15 +245,9 @@ fn configuration(home: &Home, bpffs: &Path, settings: &Settings) -> Result<Strin
     Ok(text)
 }
 
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct PodCpuState(CpuState);
-// SAFETY: eight words, no padding.
-unsafe impl Pod for PodCpuState {}
-
 /// The kernel's own count of dropped packets, which goes on when the agent is dead.
 pub struct Drops {
-    map: PerCpuArray<MapData, PodCpuState>,
+    map: PerCpuArray<MapData, CpuState>,
 }
 
 impl std::fmt::Debug for Drops {
@@ -282,6 +273,6 @@ impl Drops {
             .map
             .get(&0, 0)
             .context("cannot read the count of dropped packets")?;
-        Ok(values.iter().map(|PodCpuState(state)| state.dropped).sum())
+        Ok(values.iter().map(|state| state.dropped).sum())
     }
 }

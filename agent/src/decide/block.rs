@@ -78,20 +78,7 @@ pub fn allow(request: &AllowRequest, world: &World<'_>) -> Result<Decision, Refu
         prefix::display(net),
         say::until(until, world.now)
     );
-    Ok(Decision {
-        effect: Effect::Entry {
-            prefix: net,
-            action: ListAction::Allow,
-        },
-        until,
-        done: Done {
-            message,
-            targets: vec![net],
-            until: until.map(|until| until.wall),
-            warnings,
-            ..Done::default()
-        },
-    })
+    Ok(listed(net, ListAction::Allow, until, message, warnings))
 }
 
 /// When a lifetime that begins now ends.
@@ -158,20 +145,7 @@ fn block_source(
         prefix::display(net),
         say::until(until, world.now)
     );
-    Ok(Decision {
-        effect: Effect::Entry {
-            prefix: net,
-            action: ListAction::Block,
-        },
-        until,
-        done: Done {
-            message,
-            targets: vec![net],
-            until: until.map(|until| until.wall),
-            warnings,
-            ..Done::default()
-        },
-    })
+    Ok(listed(net, ListAction::Block, until, message, warnings))
 }
 
 fn blackhole(
@@ -242,4 +216,25 @@ fn already_configured(net: IpNet, action: ListAction, world: &World<'_>) -> Resu
         ),
         "there is nothing to do",
     ))
+}
+
+/// The decision to list a prefix.
+fn listed(
+    prefix: IpNet,
+    action: ListAction,
+    until: Option<Expiry>,
+    message: String,
+    warnings: Vec<String>,
+) -> Decision {
+    Decision {
+        effect: Effect::Entry { prefix, action },
+        until,
+        done: Done {
+            message,
+            targets: vec![prefix],
+            until: until.map(|until| until.wall),
+            warnings,
+            ..Done::default()
+        },
+    }
 }
