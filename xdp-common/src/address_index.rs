@@ -21,8 +21,10 @@ pub struct AddressEntry {
     pub policy: u32,
     /// 1: the policy has a blackhole, running or expired.
     pub blackhole: u32,
+    /// 1: the policy forces verify or more, running or expired.
+    pub verify: u32,
     /// Zero.
-    pub reserved: [u32; 2],
+    pub reserved: u32,
 }
 
 /// What the table says of an address. A plain value, not an `Option`: the verifier wants every field initialised.
@@ -32,6 +34,8 @@ pub struct Found {
     pub policy: u32,
     /// Whether its policy has a blackhole.
     pub blackhole: bool,
+    /// Whether its policy forces verify or more.
+    pub verify: bool,
 }
 
 impl Found {
@@ -39,6 +43,7 @@ impl Found {
     pub const NONE: Self = Self {
         policy: 0,
         blackhole: false,
+        verify: false,
     };
 
     /// Whether the address is protected.
@@ -97,6 +102,7 @@ impl AddressBucket {
                 return Found {
                     policy: entry.policy,
                     blackhole: entry.blackhole != 0,
+                    verify: entry.verify != 0,
                 };
             }
             way += 1;

@@ -1,6 +1,6 @@
 //! What each CPU keeps by itself: counters and the local side of buckets, one element per address slot, and its clock.
 
-use crate::{rate::LocalBucket, reason::REASON_SLOTS};
+use crate::{budget::Budget, rate::LocalBucket, reason::REASON_SLOTS};
 
 /// Without a SYN over the rate for so long, the next one begins a new excess.
 pub const EXCESS_QUIET_NS: u64 = 10_000_000_000;
@@ -13,6 +13,10 @@ pub struct AddressCpu {
     pub packets: [u64; REASON_SLOTS],
     /// This CPU's share of the address's SYN bucket.
     pub bucket: LocalBucket,
+    /// This CPU's share of the bucket of the address's known sources.
+    pub known: LocalBucket,
+    /// Handshakes that this host's listeners completed.
+    pub handshakes: u64,
     /// First SYN over a rate (source's or address's) of the latest excess, CLOCK_MONOTONIC ns; 0: never.
     pub excess_since_ns: u64,
     /// Last SYN over a rate, CLOCK_MONOTONIC ns; 0: never.
@@ -24,6 +28,8 @@ impl Default for AddressCpu {
         Self {
             packets: [0; REASON_SLOTS],
             bucket: LocalBucket::default(),
+            known: LocalBucket::default(),
+            handshakes: 0,
             excess_since_ns: 0,
             excess_last_ns: 0,
         }
@@ -51,6 +57,14 @@ pub struct CpuState {
     pub jiffy: u64,
     /// CLOCK_MONOTONIC at the first packet of that jiffy, ns.
     pub now_ns: u64,
+    /// The same in ms: the clock of TCP timestamps (the kernel's `tcp_clock_ms`).
+    pub now_ms: u64,
+    /// The same in windows of [`crate::retry`].
+    pub window: u64,
+    /// What this CPU may still do for SYNs in verify, see [`crate::budget`].
+    pub budget: Budget,
+    /// Listeners that may still be looked up in this jiffy, see [`crate::listener::LOOKUPS_PER_TICK`].
+    pub lookups_left: u64,
     /// No sample before this instant, ns.
     pub next_sample_ns: u64,
     /// Heavy sources that may still get a record in this jiffy.

@@ -5,31 +5,46 @@ use core::mem::size_of;
 use crate::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
-    list_filter, sketch,
+    known::{self, KnownBucket},
+    list_filter,
+    listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
+    retry::RetryLine,
+    sketch,
     source::LOCAL_SLOTS,
 };
 
 // No implicit padding anywhere: each size is the sum of its fields.
 const _: () = assert!(size_of::<Address>() == 16);
-const _: () = assert!(size_of::<AddressPolicy>() == 24 + 8 + 4 + 4);
-const _: () = assert!(size_of::<AddressCpu>() == 64 * 8 + 16 + 16);
+const _: () = assert!(size_of::<AddressPolicy>() == 2 * 24 + 3 * 8 + 4 + 12);
+const _: () = assert!(size_of::<AddressCpu>() == 64 * 8 + 2 * 16 + 8 + 16);
 const _: () = assert!(size_of::<ListEntry>() == 16);
-const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 8);
+const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 4 + 5 * 4);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
-const _: () = assert!(size_of::<CpuState>() == 72);
+const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 2 * 8 + 16 + 8 + 56);
 const _: () = assert!(size_of::<Sample>() == 24 + 128);
 const _: () = assert!(size_of::<sketch::Block>() == 32);
 const _: () = assert!(size_of::<AddressBucket>() == 128);
+const _: () = assert!(size_of::<KnownBucket>() == 16);
+const _: () = assert!(size_of::<RetryLine>() == 64);
+const _: () = assert!(size_of::<ListenerKey>() == 8);
+const _: () = assert!(size_of::<ListenerFacts>() == 8);
+const _: () = assert!(size_of::<ListenerLocal>() == 32);
 
-/// The bucket of an address, alone on its cache line, so that two addresses under attack do not share one.
+/// What all CPUs share of an address: its buckets and its way into verify, alone on its cache line, so that two addresses under attack do not share one.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateBucket {
     /// Theoretical arrival time (see [`crate::rate`]), CLOCK_MONOTONIC ns.
     pub tat_ns: u64,
+    /// The same of the SYNs of known sources while the address is in verify.
+    pub known_tat_ns: u64,
+    /// In verify until then, CLOCK_MONOTONIC ns. Of slot 0: the latest of all addresses.
+    pub verify_until_ns: u64,
+    /// When the address last entered verify by itself, CLOCK_MONOTONIC ns; 0: never.
+    pub verify_since_ns: u64,
     /// The rest of the line.
-    pub padding: [u64; 7],
+    pub padding: [u64; 4],
 }
 
 /// Bytes of the sample ring; a power of two and a multiple of the page size.
@@ -44,6 +59,12 @@ pub struct Capacity {
     pub list_entries: u32,
     /// Exact records of heavy sources.
     pub sources: u32,
+    /// Sources that can be known; a power of two.
+    pub known_sources: u32,
+    /// Lines of the retry filter; a power of two. A line remembers some sixty SYNs.
+    pub retry_lines: u32,
+    /// Listeners that the agent can tell of.
+    pub listeners: u32,
 }
 
 impl Default for Capacity {
@@ -52,6 +73,9 @@ impl Default for Capacity {
             addresses: 1_024,
             list_entries: 16_384,
             sources: 65_536,
+            known_sources: 1 << 18,
+            retry_lines: 1 << 18,
+            listeners: 16_384,
         }
     }
 }
@@ -62,12 +86,18 @@ impl Capacity {
         self.addresses + 1
     }
 
+    /// Buckets of known sources.
+    pub const fn known_buckets(&self) -> u32 {
+        self.known_sources / known::WAYS
+    }
+
     /// Bytes that the maps take with so many possible CPUs, all filled. Element overheads are those of the kernel's
     /// `struct htab_elem` (48 bytes), `struct lpm_trie_node` (40, and up to one intermediate node per entry) and the
     /// hash buckets (16).
     pub const fn memory_bytes(&self, cpus: u64) -> u64 {
         let per_cpu = self.slots() as u64 * size_of::<AddressCpu>() as u64
             + LOCAL_SLOTS as u64 * size_of::<SourceLocal>() as u64
+            + listener::LOCAL_SLOTS as u64 * size_of::<ListenerLocal>() as u64
             + size_of::<CpuState>() as u64;
         let addresses = address_index::buckets(self.addresses) as u64 * size_of::<AddressBucket>() as u64
             + self.slots() as u64 * (2 * size_of::<AddressPolicy>() + size_of::<RateBucket>()) as u64;
@@ -75,7 +105,10 @@ impl Capacity {
         let list = filter + self.list_entries as u64 * (2 * (40 + 16) + size_of::<ListEntry>() as u64);
         let sources = self.sources as u64 * (48 + 16 + 16 + size_of::<SourceRecord>() as u64);
         let sketch = sketch::BLOCKS as u64 * size_of::<sketch::Block>() as u64;
-        per_cpu * cpus + addresses + list + sources + sketch + SAMPLE_RING_BYTES as u64
+        let proofs = self.known_buckets() as u64 * size_of::<KnownBucket>() as u64
+            + self.retry_lines as u64 * size_of::<RetryLine>() as u64
+            + self.listeners as u64 * (48 + 16 + (size_of::<ListenerKey>() + size_of::<ListenerFacts>()) as u64);
+        per_cpu * cpus + addresses + list + sources + sketch + proofs + SAMPLE_RING_BYTES as u64
     }
 }
 
@@ -85,7 +118,11 @@ mod pod {
     use super::RateBucket;
     use crate::{
         Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
-        address_index::AddressBucket, sketch::Block,
+        address_index::AddressBucket,
+        known::KnownBucket,
+        listener::{ListenerFacts, ListenerKey, ListenerLocal},
+        retry::RetryLine,
+        sketch::Block,
     };
 
     macro_rules! pod {
@@ -101,8 +138,13 @@ mod pod {
         AddressPolicy,
         Block,
         CpuState,
+        KnownBucket,
         ListEntry,
+        ListenerFacts,
+        ListenerKey,
+        ListenerLocal,
         RateBucket,
+        RetryLine,
         Settings,
         SourceLocal,
         SourceRecord,

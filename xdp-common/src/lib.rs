@@ -3,14 +3,18 @@
 
 pub mod address;
 pub mod address_index;
+pub mod budget;
 pub mod counter;
+pub mod known;
 pub mod layout;
 pub mod list;
 pub mod list_filter;
+pub mod listener;
 pub mod map_name;
 pub mod policy;
 pub mod rate;
 pub mod reason;
+pub mod retry;
 pub mod sample;
 pub mod settings;
 pub mod sketch;
@@ -20,7 +24,7 @@ pub mod word;
 pub use address::Address;
 pub use counter::{AddressCpu, CpuState};
 pub use list::{ListAction, ListEntry};
-pub use policy::{AddressPolicy, Rung};
+pub use policy::{AddressPolicy, Method, Rung};
 pub use rate::{Limit, LocalBucket};
 pub use reason::{Action, Reason};
 pub use sample::Sample;

@@ -1,7 +1,7 @@
 //! Names of the maps, as they are declared in the program and pinned in the BPF file system.
 
 /// Version of everything that is pinned: any change of a map's type, key, value or meaning raises it.
-pub const PIN_VERSION: u32 = 1;
+pub const PIN_VERSION: u32 = 2;
 
 /// Array of one [`crate::Settings`].
 pub const SETTINGS: &str = "SETTINGS";
@@ -28,6 +28,15 @@ pub const CPU: &str = "CPU";
 /// Ring buffer of [`crate::Sample`].
 pub const SAMPLES: &str = "SAMPLES";
 
+/// Array of [`crate::known::KnownBucket`].
+pub const KNOWN: &str = "KNOWN";
+/// Array of [`crate::retry::RetryLine`].
+pub const RETRY: &str = "RETRY";
+/// Hash: [`crate::listener::ListenerKey`] → [`crate::listener::ListenerFacts`].
+pub const LISTENERS: &str = "LISTENERS";
+/// Per-CPU array of [`crate::listener::ListenerLocal`].
+pub const LISTENER_LOCAL: &str = "LISTENER_LOCAL";
+
 /// Every pinned map.
 pub const ALL: &[&str] = &[
     SETTINGS,
@@ -42,4 +51,8 @@ pub const ALL: &[&str] = &[
     SOURCE_LOCAL,
     CPU,
     SAMPLES,
+    KNOWN,
+    RETRY,
+    LISTENERS,
+    LISTENER_LOCAL,
 ];

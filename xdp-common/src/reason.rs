@@ -70,6 +70,8 @@ reasons! {
     BlackholeEstablished = 11, Pass, "blackhole_established", "To a blackholed address, of a connection that was there before.";
     BlackholeReply = 12, Pass, "blackhole_reply", "To a blackholed address, the reply to a connection or query of ours.";
     BlackholeControl = 13, Pass, "blackhole_control", "To a blackholed address, ICMP that connections need: errors, packet too big, neighbour discovery.";
+    Known = 14, Pass, "known", "A SYN of a source that completed a handshake lately, to an address in verify.";
+    SynKernel = 15, Pass, "syn_kernel", "A SYN to an address in verify that only the kernel can answer: MD5 or TCP-AO option, an old connection of the same ports, cookies off or not yet needed.";
     Blocked = 16, Drop, "blocked", "The source is on the blocklist.";
     Blackhole = 17, Drop, "blackhole", "New traffic to a blackholed address.";
     Ipv4Malformed = 18, Drop, "ipv4_malformed", "IPv4 header too short, or its lengths disagree with the frame.";
@@ -83,6 +85,19 @@ reasons! {
     ImpossibleSource = 26, Drop, "impossible_source", "A source address that cannot be outside: loopback, multicast, unspecified, or the destination itself.";
     SourceRate = 27, Drop, "source_rate", "A SYN of a source that is over its SYN rate.";
     AddressRate = 28, Drop, "address_rate", "A SYN to an address that is over its SYN rate.";
+    CookieAck = 29, Pass, "cookie_ack", "To an address in verify, an acknowledgement that carries a valid cookie.";
+    Retransmitted = 30, Pass, "retransmitted", "A SYN to a forwarded address in verify that came again: the slow way in for clients that cannot answer a challenge.";
+    Retry = 31, Drop, "retry", "A SYN of an unknown source beyond what this CPU can answer: only its retransmission will be.";
+    NotKnown = 32, Drop, "not_known", "A SYN of an unknown source to an address that admits only known ones.";
+    NoListener = 33, Drop, "no_listener", "A SYN to an address in verify, to a port where nobody listens.";
+    AcceptFull = 34, Drop, "accept_full", "A SYN to an address in verify whose server does not accept: the kernel would drop it too.";
+    Guard = 35, Drop, "guard", "To an address in verify, TCP that belongs to no connection and carries no valid cookie.";
+    ChallengePassed = 36, Drop, "challenge_passed", "The reset by which a source answers a challenge: it is known now, and the reset has done its work.";
+    ReplyCookie = 40, Reply, "cookie", "A SYN answered with a SYN cookie and timestamps.";
+    ReplyCookiePlain = 41, Reply, "cookie_plain", "A SYN answered with a SYN cookie without timestamps: MSS only.";
+    ReplyCookieData = 42, Reply, "cookie_data", "A SYN with data (or Fast Open) answered with a SYN cookie: the client sends the data again.";
+    ReplyCookieMalformed = 43, Reply, "cookie_malformed", "A SYN with malformed options answered with a SYN cookie, by the options before the fault.";
+    ReplyChallenge = 44, Reply, "challenge", "A SYN answered with an acknowledgement that only a real client resets.";
 }
 
 impl Reason {

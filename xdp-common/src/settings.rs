@@ -31,6 +31,14 @@ pub struct Settings {
     pub ephemeral_low: u16,
     /// Upper end of the same, included.
     pub ephemeral_high: u16,
-    /// Zero.
-    pub reserved: u32,
+    /// The host's `net.ipv4.tcp_syncookies`: 0 never, 1 when a listener's queue is full, 2 always.
+    pub syncookies: u32,
+    /// SYNs that each CPU answers per second, when it has nothing else to do; 0: no bound.
+    pub answers_per_s: u32,
+    /// How long a source is known, see [`crate::known::ticks`].
+    pub known_ticks: u32,
+    /// Buckets of known sources, less one (a power of two less one).
+    pub known_mask: u32,
+    /// Lines of the retry filter, less one (a power of two less one).
+    pub retry_mask: u32,
 }
