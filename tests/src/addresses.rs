@@ -60,6 +60,10 @@ pub const CLIENT_PREFIX_V4: &str = "203.0.113.0/24";
 /// Where the customers' IPv6 addresses are routed.
 pub const CLIENT_PREFIX_V6: &str = "2001:db8:c::/48";
 
+/// Addresses of customers who come once, four million of them, all local to the customers' namespace. Nothing floods from
+/// here.
+pub const FRESH_PREFIX_V4: &str = "10.64.0.0/10";
+
 /// The protected addresses, IPv4 and IPv6 in turns.
 #[must_use]
 pub fn vips() -> Vec<IpAddr> {

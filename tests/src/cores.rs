@@ -1,8 +1,9 @@
 //! Which core does what: the load balancer has one core to itself, everybody else shares another.
 //!
 //! The receive thread of the load balancer's interface and its HTTP server share the first core, generator and customers
-//! the second. Customers come before the generator there: on one machine they must, because their retransmission timers
-//! would otherwise fire exactly when the flood does.
+//! the second. Customers and wire come before the generator there: on one machine they must, because customers'
+//! retransmission timers would otherwise fire exactly when the flood does, and answers would be lost where no network
+//! loses them.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -23,6 +24,9 @@ const RECEIVE_NICE: i32 = -10;
 
 /// Nice value of the customers' load.
 pub const CLIENT_NICE: i32 = -15;
+
+/// Nice value of the wire's receive thread: the Internet does not lose answers because somebody floods.
+const WIRE_NICE: i32 = -15;
 
 /// The cores of a lab, by purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +70,14 @@ pub(crate) fn settle(balancer: &Netns, wire: &Netns) -> Result<Cores> {
             .command("ethtool")
             .args(["-K", BALANCER_INTERFACE, "gro", "on"]),
     )?;
-    let receiver = thread_napi(balancer, BALANCER_INTERFACE)?;
-    pin(receiver, cores.balancer)?;
-    output(Command::new("renice").args(["-n", &RECEIVE_NICE.to_string(), "-p", &receiver.to_string()]))?;
-    pin(thread_napi(wire, WIRE_INTERFACE)?, cores.others)?;
+    for (namespace, interface, core, nice) in [
+        (balancer, BALANCER_INTERFACE, cores.balancer, RECEIVE_NICE),
+        (wire, WIRE_INTERFACE, cores.others, WIRE_NICE),
+    ] {
+        let receiver = thread_napi(namespace, interface)?;
+        pin(receiver, core)?;
+        output(Command::new("renice").args(["-n", &nice.to_string(), "-p", &receiver.to_string()]))?;
+    }
     Ok(cores)
 }
 

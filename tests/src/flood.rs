@@ -9,6 +9,7 @@ mod template;
 use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use xdp_ebpf::packet::tcp_flag as flag;
 
 pub use generator::run;
 
@@ -20,6 +21,14 @@ pub const LONGEST: Duration = Duration::from_secs(20);
 pub enum Sources {
     /// One address.
     One(IpAddr),
+    /// Addresses in a row, each sending its share: IPv4 addresses, or IPv6 networks of /64 with the first one's host part.
+    /// Answers to them die in the wire only if it knows the range.
+    Range {
+        /// The first.
+        first: IpAddr,
+        /// How many.
+        count: u32,
+    },
     /// As many real addresses of either family, each sending its share.
     Botnet {
         /// IPv4 addresses, from 198.18.0.0/15.
@@ -37,18 +46,59 @@ pub enum Sources {
 /// What the packets carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload {
-    /// TCP with these flags and the options of a Linux client's SYN.
+    /// A TCP segment.
     Tcp {
         /// The header's flag byte: 0x02 is SYN.
         flags: u8,
+        /// Its options.
+        options: Options,
+        /// Whether a few bytes of data follow; not with [`Options::Linux`], which leaves no room.
+        data: bool,
     },
     /// UDP with 32 bytes.
     Udp,
 }
 
+/// The options of a TCP segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Options {
+    /// A Linux client's SYN: MSS, SACK permitted, timestamps, window scale.
+    Linux,
+    /// A Windows client's SYN: MSS, window scale, SACK permitted; no timestamps.
+    Windows,
+    /// Timestamps alone, as on the segments of a connection.
+    Timestamps,
+    /// None at all.
+    None,
+}
+
 impl Payload {
-    /// A SYN.
-    pub const SYN: Self = Self::Tcp { flags: 0x02 };
+    /// A Linux client's SYN.
+    pub const SYN: Self = Self::tcp(flag::SYN);
+
+    /// A segment with these flags, and the options that a Linux host sends with such.
+    #[must_use]
+    pub const fn tcp(flags: u8) -> Self {
+        Self::Tcp {
+            flags,
+            options: Options::usual(flags),
+            data: false,
+        }
+    }
+}
+
+impl Options {
+    /// What a Linux host sends with these flags.
+    #[must_use]
+    pub const fn usual(flags: u8) -> Self {
+        if flags & flag::SYN != 0 {
+            Self::Linux
+        } else if flags & flag::RST != 0 {
+            Self::None
+        } else {
+            Self::Timestamps
+        }
+    }
 }
 
 /// A flood, completely described.
@@ -60,7 +110,7 @@ pub struct Flood {
     pub sources: Sources,
     /// Destinations; each family uses its own. At most 16 of each.
     pub targets: Vec<IpAddr>,
-    /// Destination port.
+    /// Destination port; 0 for a random one in every packet.
     pub port: u16,
     /// What the packets carry.
     pub payload: Payload,

@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use hdrhistogram::Histogram;
+use ipnet::Ipv4Net;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -36,14 +37,24 @@ pub enum Model {
 pub struct Load {
     /// How customers come.
     pub model: Model,
-    /// Their addresses, used in turns. Each request uses a target of its family.
-    pub sources: Vec<IpAddr>,
+    /// Their addresses. Each request uses a target of its family.
+    pub sources: Sources,
     /// Where they go, in turns.
     pub targets: Vec<SocketAddr>,
     /// How long they come.
     pub duration: Duration,
     /// How long each of them waits.
     pub deadline: Duration,
+}
+
+/// Whose addresses customers come from.
+#[derive(Clone, Debug)]
+pub enum Sources {
+    /// These, in turns.
+    Listed(Vec<IpAddr>),
+    /// Everybody comes once: each request has the next address of this prefix, and none comes a second time. The namespace
+    /// must take the whole prefix for its own (`ip route add local PREFIX dev lo`).
+    Fresh(Ipv4Net),
 }
 
 /// How they fared.
@@ -77,7 +88,7 @@ pub struct Report {
 
 /// Runs a load from the calling thread's namespace.
 pub fn run(load: &Load) -> Result<Report> {
-    let pairs = pairs(load)?;
+    let mut visitors = Visitors::new(load)?;
     allow_many_sockets()?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -85,18 +96,67 @@ pub fn run(load: &Load) -> Result<Report> {
         .context("cannot start the customers' runtime")?;
     runtime.block_on(async {
         match load.model {
-            Model::Open(per_s) => open(load, &pairs, per_s).await,
-            Model::Closed(in_flight) => closed(load, &pairs, in_flight).await,
+            Model::Open(per_s) => open(load, &mut visitors, per_s).await,
+            Model::Closed(in_flight) => closed(load, &mut visitors, in_flight).await,
         }
     })
 }
 
+/// Who comes next, and where to.
+enum Visitors {
+    InTurns {
+        pairs: Vec<(IpAddr, SocketAddr)>,
+        turn: usize,
+    },
+    Fresh {
+        hosts: ipnet::Ipv4AddrRange,
+        targets: Vec<SocketAddr>,
+        turn: usize,
+    },
+}
+
+impl Visitors {
+    fn new(load: &Load) -> Result<Self> {
+        match &load.sources {
+            Sources::Listed(sources) => Ok(Self::InTurns {
+                pairs: pairs(sources, &load.targets)?,
+                turn: 0,
+            }),
+            Sources::Fresh(prefix) => {
+                let targets: Vec<_> = load.targets.iter().copied().filter(SocketAddr::is_ipv4).collect();
+                ensure!(!targets.is_empty(), "no target for customers of {prefix}");
+                let hosts = prefix.hosts();
+                Ok(Self::Fresh {
+                    hosts,
+                    targets,
+                    turn: 0,
+                })
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(IpAddr, SocketAddr)> {
+        match self {
+            Self::InTurns { pairs, turn } => {
+                *turn += 1;
+                Ok(pairs[(*turn - 1) % pairs.len()])
+            }
+            Self::Fresh { hosts, targets, turn } => {
+                let Some(host) = hosts.next() else {
+                    bail!("every address of the customers' prefix has been used: take a larger one")
+                };
+                *turn += 1;
+                Ok((host.into(), targets[*turn % targets.len()]))
+            }
+        }
+    }
+}
+
 /// Every source with a target of its family, both in turns.
-fn pairs(load: &Load) -> Result<Vec<(IpAddr, SocketAddr)>> {
+fn pairs(sources: &[IpAddr], targets: &[SocketAddr]) -> Result<Vec<(IpAddr, SocketAddr)>> {
     let mut pairs = Vec::new();
-    for (index, source) in load.sources.iter().enumerate() {
-        let targets: Vec<_> = load
-            .targets
+    for (index, source) in sources.iter().enumerate() {
+        let targets: Vec<_> = targets
             .iter()
             .filter(|target| target.is_ipv6() == source.is_ipv6())
             .collect();
@@ -108,7 +168,7 @@ fn pairs(load: &Load) -> Result<Vec<(IpAddr, SocketAddr)>> {
     Ok(pairs)
 }
 
-async fn open(load: &Load, pairs: &[(IpAddr, SocketAddr)], per_s: u32) -> Result<Report> {
+async fn open(load: &Load, visitors: &mut Visitors, per_s: u32) -> Result<Report> {
     ensure!(per_s > 0, "a load of 0 connections per second is none");
     let mut tally = Tally::new(load.deadline)?;
     let mut visits = JoinSet::new();
@@ -120,7 +180,7 @@ async fn open(load: &Load, pairs: &[(IpAddr, SocketAddr)], per_s: u32) -> Result
         tick.tick().await;
         let due = (start.elapsed().as_secs_f64() * f64::from(per_s)) as u64;
         while begun < due {
-            let (source, target) = pairs[begun as usize % pairs.len()];
+            let (source, target) = visitors.next()?;
             visits.spawn(visit::visit(source, target, load.deadline));
             begun += 1;
         }
@@ -135,15 +195,13 @@ async fn open(load: &Load, pairs: &[(IpAddr, SocketAddr)], per_s: u32) -> Result
     Ok(tally.report(load.model, seconds))
 }
 
-async fn closed(load: &Load, pairs: &[(IpAddr, SocketAddr)], in_flight: u32) -> Result<Report> {
+async fn closed(load: &Load, visitors: &mut Visitors, in_flight: u32) -> Result<Report> {
     ensure!(in_flight > 0, "a load of 0 connections at a time is none");
     let mut tally = Tally::new(load.deadline)?;
     let mut visits = JoinSet::new();
-    let mut turns = pairs.iter().cycle();
-    let mut next = || turns.next().copied().unwrap_or(pairs[0]);
     let start = Instant::now();
     for _ in 0..in_flight {
-        let (source, target) = next();
+        let (source, target) = visitors.next()?;
         visits.spawn(visit::visit(source, target, load.deadline));
     }
     while let Some(visit) = visits.join_next().await {
@@ -151,7 +209,7 @@ async fn closed(load: &Load, pairs: &[(IpAddr, SocketAddr)], in_flight: u32) -> 
         // What ends after the time is up would count against a time in which it was not begun.
         if start.elapsed() < load.duration {
             tally.add(visit);
-            let (source, target) = next();
+            let (source, target) = visitors.next()?;
             visits.spawn(visit::visit(source, target, load.deadline));
         }
     }
@@ -234,6 +292,40 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn load(sources: Sources) -> Load {
+        Load {
+            model: Model::Closed(1),
+            sources,
+            targets: vec!["[2001:db8:1::10]:80", "198.51.100.10:80", "198.51.100.11:80"]
+                .into_iter()
+                .filter_map(|target| target.parse().ok())
+                .collect(),
+            duration: Duration::ZERO,
+            deadline: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn listed_customers_come_in_turns() {
+        let sources = ["203.0.113.1", "2001:db8:c:1::1"].map(|source| source.parse().expect("an address"));
+        let mut visitors = Visitors::new(&load(Sources::Listed(sources.to_vec()))).expect("a target for each");
+        let mut next = || visitors.next().expect("there is always a next");
+        let first = next();
+        assert_eq!(first, (sources[0], "198.51.100.10:80".parse().expect("an address")));
+        assert_eq!(next(), (sources[1], "[2001:db8:1::10]:80".parse().expect("an address")));
+        assert_eq!(next(), first);
+    }
+
+    #[test]
+    fn fresh_customers_come_once() {
+        let prefix = "10.64.0.0/30".parse().expect("a prefix");
+        let mut visitors = Visitors::new(&load(Sources::Fresh(prefix))).expect("a target");
+        let came: Vec<_> = std::iter::from_fn(|| visitors.next().ok())
+            .map(|(source, _)| source.to_string())
+            .collect();
+        assert_eq!(came, ["10.64.0.1", "10.64.0.2"]);
+    }
 
     #[test]
     fn a_request_that_fails_took_the_whole_deadline() {

@@ -17,8 +17,8 @@ use anyhow::Result;
 
 use crate::{
     addresses::{
-        ATTACKER_LINK, BALANCER_LINK, BALANCER_MAC, CLIENT_LINK, CLIENT_PREFIX_V4, CLIENT_PREFIX_V6, GATEWAY_MAC, Link,
-        VIP_PREFIX_V4, VIP_PREFIX_V6, clients, mac, vips,
+        ATTACKER_LINK, BALANCER_LINK, BALANCER_MAC, CLIENT_LINK, CLIENT_PREFIX_V4, CLIENT_PREFIX_V6, FRESH_PREFIX_V4,
+        GATEWAY_MAC, Link, VIP_PREFIX_V4, VIP_PREFIX_V6, clients, mac, vips,
     },
     cores::{self, Cores},
     lab::Lab,
@@ -65,6 +65,7 @@ impl Topology {
         let mut routes = String::new();
         writeln!(routes, "route add {CLIENT_PREFIX_V4} via {}", CLIENT_LINK.peer_v4)?;
         writeln!(routes, "route add {CLIENT_PREFIX_V6} via {}", CLIENT_LINK.peer_v6)?;
+        writeln!(routes, "route add {FRESH_PREFIX_V4} via {}", CLIENT_LINK.peer_v4)?;
         wire.ip(&routes)?;
         wire::attach_routed(&lab, &wire, "to-attacker", WIRE_INTERFACE)?;
         let cores = cores::settle(&balancer, &wire)?;
@@ -255,6 +256,7 @@ fn client_addresses(interface: &str) -> String {
         // Writing to a string does not fail.
         let _written = add_address(&mut lines, &client.to_string(), interface, client.is_ipv6());
     }
+    let _written = writeln!(lines, "route add local {FRESH_PREFIX_V4} dev lo");
     lines
 }
 

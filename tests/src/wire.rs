@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use aya::{
     Ebpf,
-    maps::{Array, xdp::DevMap},
+    maps::{Array, Map, MapData, PerCpuArray, xdp::DevMap},
     programs::{Xdp, links::FdLink, xdp::XdpMode},
 };
+use lab_ebpf::seen;
 
 use crate::{
     addresses::{BALANCER_MAC, GATEWAY_MAC},
@@ -17,6 +18,9 @@ use crate::{
     object,
 };
 
+/// The name under which the wire's counts are pinned.
+const COUNTS: &str = "wire_frames";
+
 /// Moves what arrives from the attacker to the load balancer, and drops the answers to it.
 pub fn attach_routed(lab: &Lab, wire: &Netns, from_attacker: &str, to_balancer: &str) -> Result<()> {
     let pins = lab.bpf_directory();
@@ -24,14 +28,54 @@ pub fn attach_routed(lab: &Lab, wire: &Netns, from_attacker: &str, to_balancer: 
         let mut object = load()?;
         set_destination(&mut object, interface::index(to_balancer)?)?;
         attach(&mut object, "from_attacker", from_attacker, &pins)?;
-        attach(&mut object, "from_balancer", to_balancer, &pins)
+        attach(&mut object, "from_balancer", to_balancer, &pins)?;
+        pin_counts(&object, &pins)
     })
 }
 
 /// Drops the answers to the flood, which comes from the wire itself.
 pub fn attach_direct(lab: &Lab, wire: &Netns, to_balancer: &str) -> Result<()> {
     let pins = lab.bpf_directory();
-    wire.enter(|| attach(&mut load()?, "from_balancer", to_balancer, &pins))
+    wire.enter(|| {
+        let mut object = load()?;
+        attach(&mut object, "from_balancer", to_balancer, &pins)?;
+        pin_counts(&object, &pins)
+    })
+}
+
+/// What the wire has seen since the lab was made, in frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Moved from the attacker to the load balancer; none where the flood comes from the wire itself.
+    pub moved: u64,
+    /// Answers to flood sources, which died here.
+    pub answers: u64,
+    /// Those among them that were SYN-ACKs.
+    pub syn_acks: u64,
+}
+
+/// Reads [`Seen`] of a lab.
+pub fn seen(lab: &Lab) -> Result<Seen> {
+    let pin = lab.bpf_directory().join(COUNTS);
+    let data = MapData::from_pin(&pin).with_context(|| format!("cannot open the pinned map {}", pin.display()))?;
+    let map: PerCpuArray<MapData, u64> = PerCpuArray::try_from(Map::PerCpuArray(data))?;
+    let sum = |slot| -> Result<u64> {
+        let values = map.get(&slot, 0).context("cannot read what the wire has seen")?;
+        Ok(values.iter().sum())
+    };
+    Ok(Seen {
+        moved: sum(seen::MOVED)?,
+        answers: sum(seen::DIED)?,
+        syn_acks: sum(seen::SYN_ACKS)?,
+    })
+}
+
+fn pin_counts(object: &Ebpf, pins: &Path) -> Result<()> {
+    let map = object.map("FRAMES").context("the wire's object has no map FRAMES")?;
+    let Map::PerCpuArray(data) = map else {
+        anyhow::bail!("the wire's map FRAMES is no per-CPU array")
+    };
+    data.pin(pins.join(COUNTS)).context("cannot pin the wire's counts")
 }
 
 fn load() -> Result<Ebpf> {

@@ -16,8 +16,10 @@ use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use lab::{
     actor::Actor,
     addresses, alone, binary,
-    flood::{self, Flood, Payload, Sources},
-    interface, netns, server,
+    flood::{self, Flood, Options, Payload, Sources},
+    interface, netns,
+    packet::flag,
+    server,
     topology::{BALANCER_INTERFACE, Topology, WIRE_INTERFACE},
 };
 use pcap_file::pcap::PcapReader;
@@ -301,8 +303,11 @@ fn check(frame: &[u8], flood: &Flood) -> Result<IpAddr> {
     };
     ensure!(flood.targets.contains(&target), "sent to {target}");
     let port = match (packet.transport.context("no transport header")?, flood.payload) {
-        (TransportSlice::Tcp(tcp), Payload::Tcp { .. }) => {
+        (TransportSlice::Tcp(tcp), Payload::Tcp { flags, options, data }) => {
             let header = tcp.to_header();
+            ensure!(frame[frame.len() - tcp.slice().len() + 13] == flags, "{header:?}");
+            ensure!(header.options.len() == length_of(options), "{header:?}");
+            ensure!(tcp.payload().is_empty() != data, "{:?}", tcp.payload());
             let right = match (source, target) {
                 (IpAddr::V4(source), IpAddr::V4(target)) => {
                     header.calc_checksum_ipv4_raw(source.octets(), target.octets(), tcp.payload())?
@@ -317,11 +322,7 @@ fn check(frame: &[u8], flood: &Flood) -> Result<IpAddr> {
                 "TCP checksum {:04x} and not {right:04x}: {header:?}",
                 header.checksum
             );
-            ensure!(
-                header.syn && !header.ack && header.options_iterator().all(|option| option.is_ok()),
-                "{header:?}"
-            );
-            ensure!(tcp.payload().is_empty());
+            ensure!(header.options_iterator().all(|option| option.is_ok()), "{header:?}");
             header.destination_port
         }
         (TransportSlice::Udp(udp), Payload::Udp) => {
@@ -344,8 +345,16 @@ fn check(frame: &[u8], flood: &Flood) -> Result<IpAddr> {
         }
         (other, _) => anyhow::bail!("{other:?}"),
     };
-    ensure!(port == flood.port, "to port {port}");
+    ensure!(port == flood.port || flood.port == 0 && port >= 1024, "to port {port}");
     Ok(source)
+}
+
+const fn length_of(options: Options) -> usize {
+    match options {
+        Options::Linux => 20,
+        Options::Windows | Options::Timestamps => 12,
+        Options::None => 0,
+    }
 }
 
 fn check_all(topology: &Topology, flood: &Flood) -> Result<BTreeSet<IpAddr>> {
@@ -374,6 +383,48 @@ fn generated_frames_are_correct_in_every_byte_that_matters() -> Result<()> {
             let v6 = sources.iter().filter(|source| source.is_ipv6()).count();
             assert!((150..250).contains(&v6), "{v6} of {} sources are IPv6", sources.len());
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn segments_of_every_kind_are_correct() -> Result<()> {
+    let _turn = alone::wait()?;
+    let topology = Topology::routed()?;
+    let with = |flags, options, data| Payload::Tcp { flags, options, data };
+    let payloads = [
+        with(flag::SYN, Options::Windows, false),
+        with(flag::SYN, Options::None, false),
+        Payload::tcp(flag::SYN | flag::ACK),
+        Payload::tcp(flag::ACK),
+        Payload::tcp(flag::RST),
+        with(flag::PSH | flag::ACK, Options::Timestamps, true),
+        with(flag::SYN, Options::None, true),
+    ];
+    for payload in payloads {
+        let flood = Flood {
+            payload,
+            port: 0,
+            ..a_flood(&topology, Sources::Spoofed { v6_percent: 50 }, 2_000)
+        };
+        check_all(&topology, &flood).with_context(|| format!("{payload:?}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_range_of_sources_is_that_range() -> Result<()> {
+    let _turn = alone::wait()?;
+    let topology = Topology::routed()?;
+    for (first, last) in [("203.0.113.5", "203.0.113.7"), ("2001:db8:c:5::1", "2001:db8:c:7::1")] {
+        let range = Sources::Range {
+            first: first.parse()?,
+            count: 3,
+        };
+        let sources = check_all(&topology, &a_flood(&topology, range, 2_000))?;
+        let ends = (sources.first().copied(), sources.last().copied());
+        assert_eq!(ends, (Some(first.parse()?), Some(last.parse()?)), "{sources:?}");
+        assert_eq!(sources.len(), 3, "{sources:?}");
     }
     Ok(())
 }

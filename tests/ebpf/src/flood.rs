@@ -12,7 +12,10 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray},
     programs::XdpContext,
 };
-use lab_ebpf::plan::{MAX_TARGETS, PLAN_V4, PLAN_V6, PROTOCOL_TCP, Plan, Progress, SEGMENT_LEN};
+use lab_ebpf::plan::{
+    LONG_SEGMENT, MAX_TARGETS, MIDDLE_SEGMENT, PLAN_V4, PLAN_V6, PROTOCOL_TCP, Plan, Progress, SHORT_SEGMENT,
+    SYN_TIMESTAMP_AT, TIMESTAMP_AT,
+};
 
 /// One plan per address family. Writer: user space, before the flood.
 #[map]
@@ -52,11 +55,10 @@ fn run<const PLAN: u32, const IP_LEN: usize>(ctx: &XdpContext) -> u32 {
         progress.first_ns = now;
         progress.random = (u64::from(seed) << 32) | (now & 0xffff_ffff) | 1;
     }
-    let start = ctx.data();
     let written = match plan.vlan_tags {
-        0 => write::<ETHERNET_LEN, IP_LEN>(start, ctx.data_end(), plan, progress),
-        1 => write::<{ ETHERNET_LEN + TAG_LEN }, IP_LEN>(start, ctx.data_end(), plan, progress),
-        _ => write::<{ ETHERNET_LEN + 2 * TAG_LEN }, IP_LEN>(start, ctx.data_end(), plan, progress),
+        0 => write::<ETHERNET_LEN, IP_LEN>(ctx, plan, progress),
+        1 => write::<{ ETHERNET_LEN + TAG_LEN }, IP_LEN>(ctx, plan, progress),
+        _ => write::<{ ETHERNET_LEN + 2 * TAG_LEN }, IP_LEN>(ctx, plan, progress),
     };
     if !written {
         progress.refused += 1;
@@ -67,29 +69,36 @@ fn run<const PLAN: u32, const IP_LEN: usize>(ctx: &XdpContext) -> u32 {
     unsafe { bpf_redirect(plan.interface, 0) as u32 }
 }
 
+#[inline(always)]
+fn write<const LINK_LEN: usize, const IP_LEN: usize>(ctx: &XdpContext, plan: &Plan, progress: &mut Progress) -> bool {
+    if plan.segment_len == LONG_SEGMENT as u32 {
+        write_frame::<LINK_LEN, IP_LEN, LONG_SEGMENT>(ctx, plan, progress)
+    } else if plan.segment_len == MIDDLE_SEGMENT as u32 {
+        write_frame::<LINK_LEN, IP_LEN, MIDDLE_SEGMENT>(ctx, plan, progress)
+    } else {
+        write_frame::<LINK_LEN, IP_LEN, SHORT_SEGMENT>(ctx, plan, progress)
+    }
+}
+
 /// Writes the frame; false if the test run's buffer is too short for it.
 #[inline(always)]
-fn write<const LINK_LEN: usize, const IP_LEN: usize>(
-    start: usize,
-    end: usize,
+fn write_frame<const LINK_LEN: usize, const IP_LEN: usize, const SEGMENT_LEN: usize>(
+    ctx: &XdpContext,
     plan: &Plan,
     progress: &mut Progress,
 ) -> bool {
-    if start + LINK_LEN + IP_LEN + SEGMENT_LEN > end {
+    let start = ctx.data();
+    if start + LINK_LEN + IP_LEN + SEGMENT_LEN > ctx.data_end() {
         return false;
     }
     let frame = Frame { start };
-    let mut at = 0;
-    while at < LINK_LEN + IP_LEN + SEGMENT_LEN {
-        frame.put_u16(at, u16::from_ne_bytes([plan.template[at], plan.template[at + 1]]));
-        at += 2;
-    }
+    frame.copy(plan, LINK_LEN + IP_LEN + SEGMENT_LEN);
     let addresses = if IP_LEN == V4_LEN {
         write_v4(&frame, LINK_LEN, plan, progress)
     } else {
         write_v6(&frame, LINK_LEN, plan, progress)
     };
-    write_segment(&frame, LINK_LEN + IP_LEN, plan, progress, addresses);
+    write_segment::<SEGMENT_LEN>(&frame, LINK_LEN + IP_LEN, plan, progress, addresses);
     true
 }
 
@@ -139,17 +148,40 @@ fn write_v6(frame: &Frame, at: usize, plan: &Plan, progress: &mut Progress) -> u
 
 /// Writes the changing fields of the TCP or UDP part, and its checksum.
 #[inline(always)]
-fn write_segment(frame: &Frame, at: usize, plan: &Plan, progress: &mut Progress, addresses: u32) {
+fn write_segment<const SEGMENT_LEN: usize>(
+    frame: &Frame,
+    at: usize,
+    plan: &Plan,
+    progress: &mut Progress,
+    addresses: u32,
+) {
     let random = next_random(progress);
     let [sequence, timestamp] = split(random);
-    let port = (1024 + scale((random >> 13) as u32, 64_512) as u16).to_be();
-    // A TCP timestamp, or four bytes of UDP payload.
+    let port = random_port(random >> 13);
+    let mut sum = plan.segment_sum + addresses + u32::from(port);
     frame.put_u16(at, port);
-    frame.put_u32(at + 28, timestamp);
-    let sum = plan.segment_sum + addresses + u32::from(port) + halves(timestamp);
+    if plan.random_port != 0 {
+        let port = random_port(random >> 32);
+        frame.put_u16(at + 2, port);
+        sum += u32::from(port);
+    }
+    if plan.timestamp_at == SYN_TIMESTAMP_AT && SEGMENT_LEN >= LONG_SEGMENT {
+        // A SYN's timestamp, or four bytes of UDP payload.
+        frame.put_u32(at + SYN_TIMESTAMP_AT as usize, timestamp);
+        sum += halves(timestamp);
+    } else if plan.timestamp_at == TIMESTAMP_AT && SEGMENT_LEN >= MIDDLE_SEGMENT {
+        frame.put_u32(at + TIMESTAMP_AT as usize, timestamp);
+        sum += halves(timestamp);
+    }
     if plan.protocol == PROTOCOL_TCP {
         frame.put_u32(at + 4, sequence);
-        frame.put_u16(at + 16, !fold(sum + halves(sequence)));
+        sum += halves(sequence);
+        if plan.random_acknowledgement != 0 {
+            let acknowledgement = split(next_random(progress))[0];
+            frame.put_u32(at + 8, acknowledgement);
+            sum += halves(acknowledgement);
+        }
+        frame.put_u16(at + 16, !fold(sum));
     } else {
         // RFC 768: a checksum that comes out as zero is sent as all ones, because zero means "none".
         let checksum = !fold(sum);
@@ -157,15 +189,39 @@ fn write_segment(frame: &Frame, at: usize, plan: &Plan, progress: &mut Progress,
     }
 }
 
-/// A frame of which `write` has checked that it is long enough for every offset used here.
+/// A port that no privileged service has, in wire byte order.
+#[inline(always)]
+fn random_port(random: u64) -> u16 {
+    (1024 + scale(random as u32, 64_512) as u16).to_be()
+}
+
+/// A frame of which `write_frame` has checked that it is long enough for every offset used here.
 struct Frame {
     start: usize,
 }
 
 impl Frame {
+    /// Copies the template's first `len` bytes, an even number: by words, and what is left by half words.
+    #[inline(always)]
+    fn copy(&self, plan: &Plan, len: usize) {
+        let template = plan.template.as_ptr() as usize;
+        let mut at = 0;
+        while at + 8 <= len {
+            // SAFETY: `write_frame` has compared the frame's end with `len`, which is at most the template's length. The
+            // plan is aligned to 8, and so is a test run's frame: the kernel puts it at the start of a page plus headroom.
+            unsafe { *((self.start + at) as *mut u64) = *((template + at) as *const u64) };
+            at += 8;
+        }
+        while at < len {
+            self.put_u16(at, u16::from_ne_bytes([plan.template[at], plan.template[at + 1]]));
+            at += 2;
+        }
+    }
+
     #[inline(always)]
     fn put_u16(&self, at: usize, value: u16) {
-        // SAFETY: `write` has compared the frame's end with the largest offset, and Ethernet's 14 bytes keep headers even.
+        // SAFETY: `write_frame` has compared the frame's end with the largest offset, and Ethernet's 14 bytes keep headers
+        // even.
         unsafe { *((self.start + at) as *mut u16) = value };
     }
 

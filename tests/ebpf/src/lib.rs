@@ -6,3 +6,4 @@
 
 pub mod plan;
 pub mod range;
+pub mod seen;

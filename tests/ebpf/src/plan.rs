@@ -3,8 +3,21 @@
 /// Bytes of the longest frame: Ethernet, two VLAN tags, IPv6, and 40 bytes of TCP or UDP. Rounded up to a whole word.
 pub const TEMPLATE_LEN: usize = 104;
 
-/// Length of the TCP header with a Linux client's SYN options, and of the UDP header with its payload.
-pub const SEGMENT_LEN: usize = 40;
+/// Length of a TCP header with a Linux client's SYN options, of one with timestamps and 8 bytes of data, of UDP with its
+/// payload.
+pub const LONG_SEGMENT: usize = 40;
+
+/// Length of a TCP header with 12 bytes of options.
+pub const MIDDLE_SEGMENT: usize = 32;
+
+/// Length of a TCP header without options.
+pub const SHORT_SEGMENT: usize = 20;
+
+/// Where the timestamp is in the options of a Linux client's SYN, counted from the start of the segment.
+pub const SYN_TIMESTAMP_AT: u32 = 28;
+
+/// Where it is in the segments of an established connection.
+pub const TIMESTAMP_AT: u32 = 24;
 
 /// How many destinations a plan can hold.
 pub const MAX_TARGETS: usize = 16;
@@ -22,7 +35,9 @@ pub const PROTOCOL_TCP: u32 = 6;
 pub const PROTOCOL_UDP: u32 = 17;
 
 /// What the frames of one address family look like. Written by user space before the flood, read by the program.
-#[repr(C)]
+///
+/// Aligned so that the program can copy the template by words.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// The frame, with zeroes where the program writes: addresses, source port, sequence number, timestamp, checksums.
@@ -47,6 +62,14 @@ pub struct Plan {
     pub header_sum: u32,
     /// Sum of the template's segment and of the pseudo-header without addresses, as unfolded 16-bit words in memory order.
     pub segment_sum: u32,
+    /// `LONG_SEGMENT`, `MIDDLE_SEGMENT` or `SHORT_SEGMENT`.
+    pub segment_len: u32,
+    /// Where four bytes of the segment are random: `SYN_TIMESTAMP_AT`, `TIMESTAMP_AT`, or 0 for nowhere.
+    pub timestamp_at: u32,
+    /// 1: the destination port is random. 0: it is the template's.
+    pub random_port: u32,
+    /// 1: the acknowledgement number is random. 0: it is the template's.
+    pub random_acknowledgement: u32,
 }
 
 /// What one CPU has generated. Written by the program, read by user space.
@@ -63,5 +86,5 @@ pub struct Progress {
     pub refused: u64,
 }
 
-const _: () = assert!(size_of::<Plan>() == TEMPLATE_LEN + 16 * MAX_TARGETS + 16 + 8 * 4);
+const _: () = assert!(size_of::<Plan>() == TEMPLATE_LEN + 16 * MAX_TARGETS + 16 + 12 * 4);
 const _: () = assert!(size_of::<Progress>() == 40);

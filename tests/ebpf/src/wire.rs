@@ -12,7 +12,10 @@ use aya_ebpf::{
     maps::{Array, DevMap, PerCpuArray},
     programs::XdpContext,
 };
-use lab_ebpf::range::{BOTNET_V4, BOTNET_V6, DOCUMENTATION_V6, SPOOFED_V4, SPOOFED_V6};
+use lab_ebpf::{
+    range::{BOTNET_V4, BOTNET_V6, DOCUMENTATION_V6, SPOOFED_V4, SPOOFED_V6},
+    seen::{DIED, MOVED, SLOTS, SYN_ACKS},
+};
 
 /// The interface that leads to the load balancer. Writer: user space, before the flood.
 #[map]
@@ -22,17 +25,20 @@ static BALANCER: DevMap = DevMap::with_max_entries(1, 0);
 #[map]
 static ADDRESSES: Array<[u16; 6]> = Array::with_max_entries(1, 0);
 
-/// Slot 0: frames moved to the load balancer. Slot 1: answers that died in the wire. Writer: these programs.
+/// What was seen, by the slots of `lab_ebpf::seen`. Writer: these programs.
 #[map]
-static FRAMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(2, 0);
-
-const MOVED: u32 = 0;
-const DIED: u32 = 1;
+static FRAMES: PerCpuArray<u64> = PerCpuArray::with_max_entries(SLOTS, 0);
 
 const ARP: u16 = 0x0806;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 const ICMPV6: u8 = 58;
+const TCP: u8 = 6;
+const SYN_ACK: u8 = 0x12;
+
+/// Where the IP header names its protocol and where TCP has its flags, in a frame without VLAN tags and IP options.
+const V4_AT: (usize, usize) = (23, 47);
+const V6_AT: (usize, usize) = (20, 67);
 
 /// On the attacker's side: everything but neighbour discovery goes to the load balancer.
 #[xdp]
@@ -59,23 +65,34 @@ fn from_attacker(ctx: XdpContext) -> u32 {
 /// On the load balancer's side: answers to flood sources die.
 #[xdp]
 fn from_balancer(ctx: XdpContext) -> u32 {
-    let dies = match read::<u16>(&ctx, 12).map(u16::from_be) {
-        Some(IPV4) => read::<u32>(&ctx, 30).is_some_and(|destination| {
-            let destination = u32::from_be(destination);
-            SPOOFED_V4.contains(destination) || BOTNET_V4.contains(destination)
-        }),
-        Some(IPV6) => read::<[u32; 2]>(&ctx, 38).is_some_and(|destination| {
-            let network = u32::from_be(destination[1]);
-            u32::from_be(destination[0]) == DOCUMENTATION_V6
-                && (SPOOFED_V6.contains(network) || BOTNET_V6.contains(network))
-        }),
-        _ => false,
+    let (dies, (protocol, flags)) = match read::<u16>(&ctx, 12).map(u16::from_be) {
+        Some(IPV4) => {
+            let dies = read::<u32>(&ctx, 30).is_some_and(|destination| {
+                let destination = u32::from_be(destination);
+                SPOOFED_V4.contains(destination) || BOTNET_V4.contains(destination)
+            });
+            (dies, V4_AT)
+        }
+        Some(IPV6) => {
+            let dies = read::<[u32; 2]>(&ctx, 38).is_some_and(|destination| {
+                let network = u32::from_be(destination[1]);
+                u32::from_be(destination[0]) == DOCUMENTATION_V6
+                    && (SPOOFED_V6.contains(network) || BOTNET_V6.contains(network))
+            });
+            (dies, V6_AT)
+        }
+        _ => return XDP_PASS,
     };
-    if dies {
-        count(DIED);
-        return XDP_DROP;
+    if !dies {
+        return XDP_PASS;
     }
-    XDP_PASS
+    count(DIED);
+    if read::<u8>(&ctx, protocol) == Some(TCP)
+        && read::<u8>(&ctx, flags).is_some_and(|flags| flags & SYN_ACK == SYN_ACK)
+    {
+        count(SYN_ACKS);
+    }
+    XDP_DROP
 }
 
 /// Receives by NAPI and changes nothing.

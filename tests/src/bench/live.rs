@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use agent::tables::{KernelTables as _, XdpMode};
 use anyhow::Result;
 use aya::sys::{Stats, enable_stats};
+use xdp_ebpf::packet::tcp_flag;
 
 use super::{
     ROUND, ROUNDS, median, prepared,
@@ -42,13 +43,12 @@ pub(super) fn drops() -> Result<Vec<Row>> {
 
 /// Segments as of established connections, which pass: many of each of a thousand peers.
 pub(super) fn established() -> Result<Vec<Row>> {
-    const ACK: u8 = 0x10;
     let topology = Topology::direct()?;
     let peers = Sources::Botnet {
         v4: ESTABLISHED_PEERS,
         v6: 0,
     };
-    let flood = flood(&topology, peers, Payload::Tcp { flags: ACK }, Some(ESTABLISHED_PPS));
+    let flood = flood(&topology, peers, Payload::tcp(tcp_flag::ACK), Some(ESTABLISHED_PPS));
     let (mut bare, mut levee) = (vec![], vec![]);
     let _accounting = enable_stats(Stats::RunTime)?;
     for _ in 0..ROUNDS {

@@ -23,9 +23,12 @@ pub(super) struct Arguments {
     /// Where the packets claim to come from
     #[arg(long, value_enum, default_value_t = Kind::Botnet)]
     sources: Kind,
-    /// The one source of `--sources one`
-    #[arg(long, value_name = "ADDRESS", required_if_eq("sources", "one"))]
+    /// The one source of `--sources one`, the first of `--sources range`
+    #[arg(long, value_name = "ADDRESS", required_if_eq_any([("sources", "one"), ("sources", "range")]))]
     source: Option<IpAddr>,
+    /// How many sources `--sources range` has
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
     /// IPv4 addresses of the botnet
     #[arg(long, value_name = "COUNT", default_value_t = 320)]
     bots_v4: u32,
@@ -38,14 +41,20 @@ pub(super) struct Arguments {
     /// Destinations [default: every protected address of the lab]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     target: Vec<IpAddr>,
-    /// Destination port
+    /// Destination port; 0 for a random one in every packet
     #[arg(long, default_value_t = server::PORT)]
     port: u16,
-    /// The flag byte of the TCP header: 2 is SYN, 16 is ACK, 18 is SYN and ACK
+    /// The flag byte of the TCP header: 2 is SYN, 16 is ACK, 18 is SYN and ACK, 4 is RST, 24 is PSH and ACK
     #[arg(long, default_value_t = 2)]
     tcp_flags: u8,
+    /// TCP options [default: what a Linux host sends with these flags]
+    #[arg(long, value_enum)]
+    options: Option<Options>,
+    /// A few bytes of data in every segment
+    #[arg(long)]
+    data: bool,
     /// UDP instead of TCP
-    #[arg(long, conflicts_with = "tcp_flags")]
+    #[arg(long, conflicts_with_all = ["tcp_flags", "options", "data"])]
     udp: bool,
     /// VLAN tags, the outer one first
     #[arg(long, value_name = "ID", value_delimiter = ',')]
@@ -62,10 +71,24 @@ pub(super) struct Arguments {
 enum Kind {
     /// One address
     One,
+    /// Addresses in a row: customers' own ones, for instance, which somebody else claims to be
+    Range,
     /// Some hundred real addresses of both families
     Botnet,
     /// A random address for every packet
     Spoofed,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Options {
+    /// MSS, SACK permitted, timestamps, window scale
+    Linux,
+    /// MSS, window scale, SACK permitted
+    Windows,
+    /// Timestamps alone
+    Timestamps,
+    /// None
+    None,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
@@ -79,6 +102,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 fn resolve(arguments: &Arguments) -> Result<Flood> {
     let sources = match arguments.sources {
         Kind::One => Sources::One(arguments.source.context("--sources one needs --source ADDRESS")?),
+        Kind::Range => Sources::Range {
+            first: arguments.source.context("--sources range needs --source ADDRESS")?,
+            count: arguments.count,
+        },
         Kind::Botnet => Sources::Botnet {
             v4: arguments.bots_v4,
             v6: arguments.bots_v6,
@@ -86,13 +113,6 @@ fn resolve(arguments: &Arguments) -> Result<Flood> {
         Kind::Spoofed => Sources::Spoofed {
             v6_percent: arguments.v6_percent,
         },
-    };
-    let payload = if arguments.udp {
-        Payload::Udp
-    } else {
-        Payload::Tcp {
-            flags: arguments.tcp_flags,
-        }
     };
     Ok(Flood {
         interface: arguments.interface.clone(),
@@ -103,9 +123,28 @@ fn resolve(arguments: &Arguments) -> Result<Flood> {
             arguments.target.clone()
         },
         port: arguments.port,
-        payload,
+        payload: payload(arguments),
         vlans: arguments.vlan.clone(),
         rate_pps: arguments.rate,
         duration: Duration::try_from_secs_f64(arguments.seconds).context("--seconds")?,
     })
+}
+
+fn payload(arguments: &Arguments) -> Payload {
+    if arguments.udp {
+        return Payload::Udp;
+    }
+    let flags = arguments.tcp_flags;
+    let options = match arguments.options {
+        None => flood::Options::usual(flags),
+        Some(Options::Linux) => flood::Options::Linux,
+        Some(Options::Windows) => flood::Options::Windows,
+        Some(Options::Timestamps) => flood::Options::Timestamps,
+        Some(Options::None) => flood::Options::None,
+    };
+    Payload::Tcp {
+        flags,
+        options,
+        data: arguments.data,
+    }
 }

@@ -7,9 +7,10 @@ use std::{
 
 use anyhow::Result;
 use clap::Args;
+use ipnet::Ipv4Net;
 use lab::{
     addresses,
-    load::{self, Load, Model},
+    load::{self, Load, Model, Sources},
     server,
 };
 
@@ -30,14 +31,23 @@ pub(super) struct Arguments {
     /// Only the first COUNT IPv4 addresses of the customers, and no IPv6
     #[arg(long, value_name = "COUNT")]
     addresses: Option<usize>,
+    /// Instead of the lab's customers: each connection from the next address of this prefix, which must be local here
+    #[arg(long, value_name = "PREFIX", conflicts_with = "addresses")]
+    fresh: Option<Ipv4Net>,
     /// Where they go [default: every protected address of the lab]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     target: Vec<IpAddr>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let mut sources = addresses::clients();
-    sources.truncate(arguments.addresses.unwrap_or(sources.len()));
+    let sources = arguments.fresh.map_or_else(
+        || {
+            let mut listed = addresses::clients();
+            listed.truncate(arguments.addresses.unwrap_or(listed.len()));
+            Sources::Listed(listed)
+        },
+        Sources::Fresh,
+    );
     let targets = if arguments.target.is_empty() {
         addresses::vips()
     } else {

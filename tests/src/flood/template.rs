@@ -4,11 +4,16 @@ use std::net::IpAddr;
 
 use anyhow::{Result, bail};
 use lab_ebpf::{
-    plan::{MAX_TARGETS, PROTOCOL_TCP, PROTOCOL_UDP, Plan, SEGMENT_LEN, TEMPLATE_LEN},
+    plan::{
+        LONG_SEGMENT, MAX_TARGETS, MIDDLE_SEGMENT, PROTOCOL_TCP, PROTOCOL_UDP, Plan, SHORT_SEGMENT, SYN_TIMESTAMP_AT,
+        TEMPLATE_LEN, TIMESTAMP_AT,
+    },
     range::{BOTNET_V4, BOTNET_V6, DOCUMENTATION_V6, Range, SPOOFED_V4, SPOOFED_V6},
 };
 
-use super::{Flood, Payload, Sources};
+use xdp_ebpf::packet::tcp_flag as flag;
+
+use super::{Flood, Options, Payload, Sources};
 use crate::addresses::{BALANCER_MAC, GATEWAY_MAC};
 
 /// One family's plan and its share of the packets.
@@ -34,8 +39,14 @@ pub(super) fn families(flood: &Flood, interface: u32) -> Result<[Option<Family>;
 
 fn shares(sources: Sources) -> [f64; 2] {
     match sources {
-        Sources::One(IpAddr::V4(_)) => [1.0, 0.0],
-        Sources::One(IpAddr::V6(_)) => [0.0, 1.0],
+        Sources::One(IpAddr::V4(_))
+        | Sources::Range {
+            first: IpAddr::V4(_), ..
+        } => [1.0, 0.0],
+        Sources::One(IpAddr::V6(_))
+        | Sources::Range {
+            first: IpAddr::V6(_), ..
+        } => [0.0, 1.0],
         Sources::Botnet { v4: 0, v6: 0 } => [0.0, 0.0],
         Sources::Botnet { v4, v6 } => {
             let all = f64::from(v4) + f64::from(v6);
@@ -70,8 +81,8 @@ fn family(flood: &Flood, interface: u32, is_v6: bool, share: f64) -> Result<Opti
         );
     }
     let mut frame = ethernet(&flood.vlans, is_v6);
-    let ip = ip_header(flood.payload, is_v6);
-    let segment = segment(flood);
+    let segment = segment(flood)?;
+    let ip = ip_header(flood.payload, segment.len() as u16, is_v6);
     frame.extend_from_slice(&ip);
     frame.extend_from_slice(&segment);
     let mut template = [0; TEMPLATE_LEN];
@@ -88,7 +99,11 @@ fn family(flood: &Flood, interface: u32, is_v6: bool, share: f64) -> Result<Opti
         protocol: protocol(flood.payload),
         interface,
         header_sum: sum(&ip),
-        segment_sum: sum(&segment) + pseudo_header(flood.payload),
+        segment_sum: sum(&segment) + pseudo_header(flood.payload, segment.len() as u16),
+        segment_len: u32::try_from(segment.len())?,
+        timestamp_at: timestamp_at(flood.payload),
+        random_port: (flood.port == 0).into(),
+        random_acknowledgement: acknowledges(flood.payload).into(),
     };
     Ok(Some(Family {
         plan,
@@ -101,6 +116,25 @@ const fn protocol(payload: Payload) -> u32 {
     match payload {
         Payload::Tcp { .. } => PROTOCOL_TCP,
         Payload::Udp => PROTOCOL_UDP,
+    }
+}
+
+/// Where the program puts four random bytes into the segment; 0 for nowhere.
+const fn timestamp_at(payload: Payload) -> u32 {
+    match payload {
+        Payload::Udp => SYN_TIMESTAMP_AT,
+        Payload::Tcp { options, .. } => match options {
+            Options::Linux => SYN_TIMESTAMP_AT,
+            Options::Timestamps => TIMESTAMP_AT,
+            Options::Windows | Options::None => 0,
+        },
+    }
+}
+
+const fn acknowledges(payload: Payload) -> bool {
+    match payload {
+        Payload::Udp => false,
+        Payload::Tcp { flags, .. } => flags & flag::ACK != 0,
     }
 }
 
@@ -117,6 +151,7 @@ fn source(sources: Sources, is_v6: bool) -> ([u32; 4], u32, bool) {
     };
     match sources {
         Sources::One(address) => (words(address), 1, false),
+        Sources::Range { first, count } => (words(first), count, false),
         Sources::Botnet { v4, v6 } => from(BOTNET_V4, BOTNET_V6, u64::from(if is_v6 { v6 } else { v4 }), false),
         Sources::Spoofed { .. } => from(SPOOFED_V4, SPOOFED_V6, u64::MAX, true),
     }
@@ -134,8 +169,7 @@ fn ethernet(vlans: &[u16], is_v6: bool) -> Vec<u8> {
     frame
 }
 
-fn ip_header(payload: Payload, is_v6: bool) -> Vec<u8> {
-    let segment_len = SEGMENT_LEN as u16;
+fn ip_header(payload: Payload, segment_len: u16, is_v6: bool) -> Vec<u8> {
     let number = protocol(payload) as u8;
     let mut header;
     if is_v6 {
@@ -151,26 +185,48 @@ fn ip_header(payload: Payload, is_v6: bool) -> Vec<u8> {
     header
 }
 
-fn segment(flood: &Flood) -> Vec<u8> {
+fn segment(flood: &Flood) -> Result<Vec<u8>> {
     let port = flood.port.to_be_bytes();
     let mut segment = vec![0, 0, port[0], port[1]];
-    match flood.payload {
-        Payload::Tcp { flags } => {
-            segment.extend([0; 8]);
-            // Ten words of header, then flags, window 64,240, checksum, urgent pointer.
-            segment.extend([0xa0, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
-            // MSS 1,460; SACK permitted; timestamps; nothing; window scale 7.
-            segment.extend([2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7]);
-        }
-        Payload::Udp => segment.extend((SEGMENT_LEN as u16).to_be_bytes()),
+    let Payload::Tcp { flags, options, data } = flood.payload else {
+        segment.extend((LONG_SEGMENT as u16).to_be_bytes());
+        segment.resize(LONG_SEGMENT, 0);
+        return Ok(segment);
+    };
+    let options = option_bytes(options);
+    let words = (SHORT_SEGMENT + options.len()) as u8 / 4;
+    segment.extend([0; 8]);
+    // Length in words, flags, window 64,240, checksum, urgent pointer.
+    segment.extend([words << 4, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
+    segment.extend(options);
+    if data {
+        // As much as leads to the next length that the program knows.
+        let Some(longer) = [MIDDLE_SEGMENT, LONG_SEGMENT]
+            .into_iter()
+            .find(|len| *len > segment.len())
+        else {
+            bail!("a segment with all options of a Linux client's SYN has no room for data");
+        };
+        segment.resize(longer, b'.');
     }
-    segment.resize(SEGMENT_LEN, 0);
-    segment
+    Ok(segment)
+}
+
+const fn option_bytes(options: Options) -> &'static [u8] {
+    match options {
+        // MSS 1,460; SACK permitted; timestamps; nothing; window scale 7.
+        Options::Linux => &[2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7],
+        // MSS 1,460; nothing; window scale 8; nothing twice; SACK permitted.
+        Options::Windows => &[2, 4, 0x05, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2],
+        // Nothing twice; timestamps.
+        Options::Timestamps => &[1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0],
+        Options::None => &[],
+    }
 }
 
 /// The pseudo-header without its addresses: protocol and length.
-fn pseudo_header(payload: Payload) -> u32 {
-    sum(&(SEGMENT_LEN as u16).to_be_bytes()) + sum(&[0, protocol(payload) as u8])
+fn pseudo_header(payload: Payload, segment_len: u16) -> u32 {
+    sum(&segment_len.to_be_bytes()) + sum(&[0, protocol(payload) as u8])
 }
 
 /// The sum of 16-bit words in memory order, as the Internet checksum adds them.
@@ -221,6 +277,33 @@ mod tests {
         let (v4, v6) = (v4.expect("IPv4"), v6.expect("IPv6"));
         assert_eq!((v4.frame_len, v6.frame_len), (74, 94));
         assert_eq!((v4.share, v6.share), (0.75, 0.25));
+    }
+
+    #[test]
+    fn segments_have_the_lengths_that_the_program_knows() {
+        let length = |flags, options, data| {
+            let flood = Flood {
+                payload: Payload::Tcp { flags, options, data },
+                ..flood(Sources::One(Ipv4Addr::LOCALHOST.into()))
+            };
+            segment(&flood).map(|segment| (segment.len(), segment[12] >> 4))
+        };
+        let known = [
+            (Options::Linux, false, (40, 10)),
+            (Options::Windows, false, (32, 8)),
+            (Options::Timestamps, false, (32, 8)),
+            (Options::Timestamps, true, (40, 8)),
+            (Options::None, false, (20, 5)),
+            (Options::None, true, (32, 5)),
+        ];
+        for (options, data, right) in known {
+            assert_eq!(
+                length(flag::ACK, options, data).expect("fits"),
+                right,
+                "{options:?} {data}"
+            );
+        }
+        assert!(length(flag::SYN, Options::Linux, true).is_err());
     }
 
     #[test]
