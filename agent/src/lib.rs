@@ -15,6 +15,7 @@ pub mod export;
 pub mod headers;
 pub mod host;
 pub mod kernel;
+pub mod ladder;
 pub mod ledger;
 pub mod lists;
 pub mod lock;

@@ -1,7 +1,7 @@
 //! The kernel's side as the rest of the agent sees it: a handful of tables in plain types. `kernel/` implements
 //! [`KernelTables`] over BPF maps; the tests implement it in memory. Nothing outside `kernel/` knows aya.
 
-use std::{fmt, net::IpAddr, path::PathBuf};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use xdp_common::{Action, Reason};
 
 use crate::config::units::{Burst, Rate};
+pub use crate::ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies};
 
 /// A point of `CLOCK_MONOTONIC` in nanoseconds, the clock that entries in the kernel expire by. It stands still while
 /// the machine is suspended and starts again at every boot.
@@ -94,6 +95,25 @@ pub struct AddressState {
     pub blackhole: Option<Blackhole>,
     /// This host terminates its connections (rather than forwarding them).
     pub local: bool,
+    /// The rung that a person put it on, if any. One that has ended may still be reported; the kernel ignores it.
+    pub rung: Option<ForcedRung>,
+    /// How it enters and leaves verify by itself.
+    pub ladder: Ladder,
+}
+
+impl AddressState {
+    /// An address that has a threshold and nothing else: forwarded, not blackholed, what exceeds its rate is dropped.
+    #[must_use]
+    pub fn new(address: IpAddr, limit: Limit) -> Self {
+        Self {
+            address,
+            limit,
+            blackhole: None,
+            local: false,
+            rung: None,
+            ladder: Ladder::default(),
+        }
+    }
 }
 
 /// What a source list entry does.
@@ -135,6 +155,27 @@ pub struct KernelSettings {
     pub source_limit: Limit,
     /// Headers of dropped packets copied to user space per second; 0 for none.
     pub samples_per_second: u32,
+    /// When the host's kernel makes SYN cookies.
+    pub syncookies: Syncookies,
+    /// SYNs that each CPU answers per second when it has nothing else to do; `None` for no bound.
+    pub answers_per_second: Option<Rate>,
+    /// How long a source that completed a handshake is known.
+    pub known_for: KnownFor,
+}
+
+impl KernelSettings {
+    /// A mode and the threshold of sources, and nothing else: no samples, no cookies, answers without bound.
+    #[must_use]
+    pub fn new(mode: Mode, source_limit: Limit) -> Self {
+        Self {
+            mode,
+            source_limit,
+            samples_per_second: 0,
+            syncookies: Syncookies::Never,
+            answers_per_second: None,
+            known_for: KnownFor::new(Duration::from_secs(3600)),
+        }
+    }
 }
 
 /// Packets by reason, indexed by [`Reason::index`].

@@ -125,6 +125,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
             addresses: file.limits.addresses,
             list_entries: file.limits.list_entries,
             sources: file.limits.sources,
+            ..Capacity::default()
         },
         samples_per_second: file.samples.per_second,
         poll_interval: file.poll.interval,

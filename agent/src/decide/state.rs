@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::{
     config::Config,
     overrides::{Overrides, ThresholdTarget},
-    tables::{self, AddressState, Blackhole, KernelSettings, KernelTables, Limit, ListEntry},
+    tables::{self, AddressState, Blackhole, KernelSettings, KernelTables, KnownFor, Limit, ListEntry, Syncookies},
 };
 
 /// The kernel's tables.
@@ -50,6 +50,9 @@ impl KernelState {
             mode: overrides.mode.as_ref().map_or(config.mode, |set| set.mode),
             source_limit: source_limit(config, overrides),
             samples_per_second: config.samples_per_second,
+            syncookies: Syncookies::Never,
+            answers_per_second: None,
+            known_for: KnownFor::new(std::time::Duration::from_secs(3600)),
         };
         let addresses = config
             .protected
@@ -63,10 +66,9 @@ impl KernelState {
                 (
                     *address,
                     AddressState {
-                        address: *address,
-                        limit,
                         blackhole,
                         local: protected.local,
+                        ..AddressState::new(*address, limit)
                     },
                 )
             })

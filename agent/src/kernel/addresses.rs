@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    time::Duration,
 };
 
 use aya::{
@@ -10,14 +11,14 @@ use aya::{
     util::nr_cpus,
 };
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, Rung,
+    Address, AddressCpu, AddressPolicy, Rung as KernelRung,
     address_index::{self, AddressEntry, WAYS},
     layout::RateBucket,
     map_name,
 };
 
 use super::{convert, maps::Maps};
-use crate::tables::{AddressState, Blackhole, Result, TableError};
+use crate::tables::{AddressState, Blackhole, ForcedRung, Ladder, Result, Rung, TableError};
 
 /// The setting that decides how many there can be.
 const SETTING: &str = "limits.addresses";
@@ -107,7 +108,8 @@ impl Addresses {
             address: Address::from(wanted.address),
             policy: element,
             blackhole: u32::from(policy.blackhole_until_ns != 0),
-            reserved: [0; 2],
+            verify: u32::from(policy.rung_until_ns != 0 && policy.rung >= KernelRung::Verify as u8),
+            reserved: 0,
         };
         write_entry(maps, bucket, way, entry)?;
         self.places.insert(
@@ -204,14 +206,19 @@ fn cannot_write(map: &str, error: &MapError) -> TableError {
 fn policy(state: &AddressState, slot: u32) -> AddressPolicy {
     AddressPolicy {
         syn: convert::limit(state.limit),
+        calm: convert::calm(state.limit),
         blackhole_until_ns: state
             .blackhole
             .map_or(0, |blackhole| convert::until_ns(blackhole.until)),
+        rung_until_ns: state.rung.map_or(0, |forced| convert::until_ns(forced.until)),
+        hold_ns: convert::nanos(state.ladder.hold),
         slot,
-        rung: Rung::Limit as u8,
+        rung: convert::rung(state.rung.map_or(Rung::Limit, |forced| forced.rung)) as u8,
+        rung_most: convert::rung(state.ladder.most) as u8,
+        method: convert::method(state.ladder.method) as u8,
         local: u8::from(state.local),
         blackhole_all: u8::from(state.blackhole.is_some_and(|blackhole| blackhole.all)),
-        reserved: 0,
+        reserved: [0; 7],
     }
 }
 
@@ -220,10 +227,72 @@ fn state(address: IpAddr, policy: &AddressPolicy) -> AddressState {
         until: convert::until(policy.blackhole_until_ns),
         all: policy.blackhole_all != 0,
     });
+    let rung = (policy.rung_until_ns != 0).then(|| ForcedRung {
+        rung: convert::rung_back(policy.rung),
+        until: convert::until(policy.rung_until_ns),
+    });
     AddressState {
         address,
         limit: convert::limit_back(policy.syn),
         blackhole,
         local: policy.local != 0,
+        rung,
+        ladder: Ladder {
+            most: convert::rung_back(policy.rung_most),
+            method: convert::method_back(policy.method),
+            hold: Duration::from_nanos(policy.hold_ns),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::units::{Burst, Rate},
+        tables::{Limit, Method, MonotonicNs},
+    };
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let limit = Limit {
+            syn_rate: Rate::new(20_000).expect("rate"),
+            syn_burst: Burst::new(40_000).expect("burst"),
+        };
+        let address = IpAddr::from([203, 0, 113, 7]);
+        let written = AddressState {
+            local: true,
+            blackhole: Some(Blackhole { until: None, all: true }),
+            rung: Some(ForcedRung {
+                rung: Rung::Known,
+                until: Some(MonotonicNs(7)),
+            }),
+            ladder: Ladder {
+                most: Rung::Verify,
+                method: Method::Challenge,
+                hold: Duration::from_secs(30),
+            },
+            ..AddressState::new(address, limit)
+        };
+        assert_eq!(state(address, &policy(&written, 3)), written);
+        let plain = AddressState::new(address, limit);
+        assert_eq!(state(address, &policy(&plain, 3)), plain);
+    }
+
+    #[test]
+    fn calm_is_half_of_the_rate() {
+        let limit = |rate, burst| Limit {
+            syn_rate: Rate::new(rate).expect("rate"),
+            syn_burst: Burst::new(burst).expect("burst"),
+        };
+        let calm = |given| policy(&AddressState::new(IpAddr::from([203, 0, 113, 7]), given), 1).calm;
+        assert_eq!(
+            (calm(limit(1_000, 500)).rate(), calm(limit(1_000, 500)).burst()),
+            (Some(500), Some(250))
+        );
+        assert_eq!(
+            (calm(limit(1, 1)).rate(), calm(limit(1, 1)).burst()),
+            (Some(1), Some(1))
+        );
     }
 }

@@ -1,14 +1,14 @@
 //! Between the agent's friendly types and the layouts shared with the program.
 
-use std::{io, net::IpAddr};
+use std::{io, net::IpAddr, time::Duration};
 
 use aya::maps::{MapError, lpm_trie::Key};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use xdp_common::{Address, rate, source};
+use xdp_common::{Address, Method as KernelMethod, Rung as KernelRung, rate, source};
 
 use crate::{
     config::units::{Burst, Rate},
-    tables::{Limit, MonotonicNs, TableError},
+    tables::{Limit, Method, MonotonicNs, Rung, TableError},
 };
 
 /// Bits in front of an IPv4 address in its 16-byte form.
@@ -73,6 +73,55 @@ pub(super) fn limit_back(limit: rate::Limit) -> Limit {
         syn_rate: Rate::new(limit.rate().unwrap_or(highest)).unwrap_or(Rate::MAX),
         syn_burst: Burst::new(limit.burst().unwrap_or(highest)).unwrap_or(Burst::MAX),
     }
+}
+
+/// The rate below which an address in verify counts as calm: half its threshold.
+pub(super) fn calm(limit: Limit) -> rate::Limit {
+    let half = |whole: u32| (whole / 2).max(1);
+    rate::Limit::new(
+        half(limit.syn_rate.per_second().min(rate::Limit::RATE_MAX)),
+        half(limit.syn_burst.events()),
+    )
+}
+
+/// A duration as the program computes with it.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(FOREVER)
+}
+
+/// A rung as the program reads it.
+pub(super) const fn rung(rung: Rung) -> KernelRung {
+    match rung {
+        Rung::Observe => KernelRung::Observe,
+        Rung::Limit => KernelRung::Limit,
+        Rung::Verify => KernelRung::Verify,
+        Rung::Known => KernelRung::Known,
+    }
+}
+
+/// A rung read back; what no agent writes counts as the lowest that limits.
+pub(super) fn rung_back(value: u8) -> Rung {
+    Rung::ALL
+        .into_iter()
+        .find(|known| rung(*known) as u8 == value)
+        .unwrap_or(Rung::Limit)
+}
+
+/// A method as the program reads it.
+pub(super) const fn method(method: Method) -> KernelMethod {
+    match method {
+        Method::Drop => KernelMethod::Drop,
+        Method::Cookie => KernelMethod::Cookie,
+        Method::Challenge => KernelMethod::Challenge,
+    }
+}
+
+/// A method read back.
+pub(super) fn method_back(value: u8) -> Method {
+    [Method::Cookie, Method::Challenge]
+        .into_iter()
+        .find(|known| method(*known) as u8 == value)
+        .unwrap_or(Method::Drop)
 }
 
 /// A failed access to a map, in words.

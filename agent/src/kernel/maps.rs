@@ -4,14 +4,23 @@ use std::fs;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo, MapType, PerCpuArray};
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, CpuState, Settings, SourceLocal, SourceRecord,
+    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
+    known::KnownBucket,
     layout::{Capacity, RateBucket},
-    list_filter, map_name,
+    list_filter,
+    listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
+    map_name,
+    retry::RetryLine,
+    sketch::{self, Block},
+    source,
 };
 
 use super::{convert::failed, pins::Pins};
 use crate::tables::{MapFill, Result, TableError};
+
+/// Bytes of a key of the source list: the prefix's length and an address.
+const PREFIX_KEY_BYTES: usize = size_of::<u32>() + size_of::<Address>();
 
 /// Every map that the agent reads or writes element by element (the source list and the samples have rooms of their own).
 pub(super) struct Maps {
@@ -23,6 +32,9 @@ pub(super) struct Maps {
     pub(super) sources: HashMap<MapData, Address, SourceRecord>,
     pub(super) source_local: PerCpuArray<MapData, SourceLocal>,
     pub(super) cpu: PerCpuArray<MapData, CpuState>,
+    pub(super) known: Array<MapData, KnownBucket>,
+    pub(super) retry: Array<MapData, RetryLine>,
+    pub(super) listeners: HashMap<MapData, ListenerKey, ListenerFacts>,
     generation: u64,
 }
 
@@ -47,6 +59,9 @@ impl Maps {
             sources: open(pins, map_name::SOURCES, Map::LruHashMap)?,
             source_local: open(pins, map_name::SOURCE_LOCAL, Map::PerCpuArray)?,
             cpu: open(pins, map_name::CPU, Map::PerCpuArray)?,
+            known: open(pins, map_name::KNOWN, Map::Array)?,
+            retry: open(pins, map_name::RETRY, Map::Array)?,
+            listeners: open(pins, map_name::LISTENERS, Map::HashMap)?,
             generation: u64::from(info(pins, map_name::SETTINGS)?.id()),
         })
     }
@@ -71,97 +86,98 @@ fn info(pins: &Pins, name: &str) -> Result<MapInfo> {
     MapInfo::from_pin(pins.map(name)).map_err(|error| failed("inspect", name, &error))
 }
 
-/// Name, type, bytes of key and value, and wanted entries of each map.
-fn expected(capacity: &Capacity) -> [(&'static str, MapType, u32, usize, u32); 11] {
+/// What a map must be like.
+struct Shape {
+    name: &'static str,
+    kind: MapType,
+    key: usize,
+    value: usize,
+    entries: u32,
+}
+
+impl Shape {
+    const fn of<V>(name: &'static str, kind: MapType, key: usize, entries: u32) -> Self {
+        Self {
+            name,
+            kind,
+            key,
+            value: size_of::<V>(),
+            entries,
+        }
+    }
+
+    /// An array of `V`, of one for all CPUs.
+    const fn array<V>(name: &'static str, entries: u32) -> Self {
+        Self::of::<V>(name, MapType::Array, size_of::<u32>(), entries)
+    }
+
+    /// An array of `V`, of one for each CPU.
+    const fn per_cpu<V>(name: &'static str, entries: u32) -> Self {
+        Self::of::<V>(name, MapType::PerCpuArray, size_of::<u32>(), entries)
+    }
+}
+
+/// Every map whose size the loader sets.
+fn expected(capacity: &Capacity) -> [Shape; 15] {
     let slots = capacity.slots();
     let buckets = address_index::buckets(capacity.addresses);
     [
-        (map_name::SETTINGS, MapType::Array, 4, size_of::<Settings>(), 1),
-        (
-            map_name::ADDRESSES,
-            MapType::Array,
-            4,
-            size_of::<AddressBucket>(),
-            buckets,
-        ),
-        (
-            map_name::POLICIES,
-            MapType::Array,
-            4,
-            size_of::<AddressPolicy>(),
-            2 * slots,
-        ),
-        (
-            map_name::ADDRESS_CPU,
-            MapType::PerCpuArray,
-            4,
-            size_of::<AddressCpu>(),
-            slots,
-        ),
-        (
-            map_name::ADDRESS_RATE,
-            MapType::Array,
-            4,
-            size_of::<RateBucket>(),
-            slots,
-        ),
-        (
-            map_name::LIST_FILTER,
-            MapType::Array,
-            4,
-            size_of::<u64>(),
-            list_filter::WORDS,
-        ),
-        (
+        Shape::array::<Settings>(map_name::SETTINGS, 1),
+        Shape::array::<AddressBucket>(map_name::ADDRESSES, buckets),
+        Shape::array::<AddressPolicy>(map_name::POLICIES, 2 * slots),
+        Shape::per_cpu::<AddressCpu>(map_name::ADDRESS_CPU, slots),
+        Shape::array::<RateBucket>(map_name::ADDRESS_RATE, slots),
+        Shape::array::<u64>(map_name::LIST_FILTER, list_filter::WORDS),
+        Shape::of::<ListEntry>(
             map_name::SOURCE_LIST,
             MapType::LpmTrie,
-            20,
-            size_of::<xdp_common::ListEntry>(),
+            PREFIX_KEY_BYTES,
             capacity.list_entries,
         ),
-        (
-            map_name::SKETCH,
-            MapType::Array,
-            4,
-            size_of::<xdp_common::sketch::Block>(),
-            xdp_common::sketch::BLOCKS,
-        ),
-        (
+        Shape::array::<Block>(map_name::SKETCH, sketch::BLOCKS),
+        Shape::of::<SourceRecord>(
             map_name::SOURCES,
             MapType::LruHash,
-            16,
-            size_of::<SourceRecord>(),
+            size_of::<Address>(),
             capacity.sources,
         ),
-        (
-            map_name::SOURCE_LOCAL,
-            MapType::PerCpuArray,
-            4,
-            size_of::<SourceLocal>(),
-            xdp_common::source::LOCAL_SLOTS,
+        Shape::per_cpu::<SourceLocal>(map_name::SOURCE_LOCAL, source::LOCAL_SLOTS),
+        Shape::per_cpu::<CpuState>(map_name::CPU, 1),
+        Shape::array::<KnownBucket>(map_name::KNOWN, capacity.known_buckets()),
+        Shape::array::<RetryLine>(map_name::RETRY, capacity.retry_lines),
+        Shape::of::<ListenerFacts>(
+            map_name::LISTENERS,
+            MapType::Hash,
+            size_of::<ListenerKey>(),
+            capacity.listeners,
         ),
-        (map_name::CPU, MapType::PerCpuArray, 4, size_of::<CpuState>(), 1),
+        Shape::per_cpu::<ListenerLocal>(map_name::LISTENER_LOCAL, listener::LOCAL_SLOTS),
     ]
 }
 
 /// The sizes that the loader sets; the others are fixed in the program.
 pub(super) fn sizes(capacity: &Capacity) -> impl Iterator<Item = (&'static str, u32)> {
-    expected(capacity)
-        .into_iter()
-        .map(|(name, _, _, _, entries)| (name, entries))
+    expected(capacity).into_iter().map(|shape| (shape.name, shape.entries))
 }
 
 /// Looks at what is pinned before the loader takes it over, because the loader itself does not look. Maps of another
 /// shape are an error; maps of another size stay, with a warning for each.
 pub(super) fn check_pinned(pins: &Pins, capacity: &Capacity) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    for (name, kind, key, value, entries) in expected(capacity) {
+    for Shape {
+        name,
+        kind,
+        key,
+        value,
+        entries,
+    } in expected(capacity)
+    {
         if !pins.map(name).exists() {
             continue;
         }
         let found = info(pins, name)?;
         let same_shape = found.map_type().is_ok_and(|found| found == kind)
-            && found.key_size() == key
+            && found.key_size() as usize == key
             && found.value_size() as usize == value;
         if !same_shape {
             return Err(TableError::Kernel(format!(

@@ -5,7 +5,10 @@ use std::{fs, time::Duration};
 use xdp_common::{Mode as KernelMode, Settings, map_name};
 
 use super::{convert, maps::Maps};
-use crate::tables::{KernelSettings, Mode, Result, TableError};
+use crate::{
+    config::units::Rate,
+    tables::{KernelSettings, KnownFor, Mode, Result, Syncookies, TableError},
+};
 
 /// Linux' default range of local ports, where the sysctl cannot be read.
 const DEFAULT_PORTS: (u16, u16) = (32_768, 60_999);
@@ -25,6 +28,9 @@ pub(super) fn read(maps: &Maps) -> Result<KernelSettings> {
         mode,
         source_limit: convert::limit_back(settings.source_syn),
         samples_per_second,
+        syncookies: Syncookies::from_sysctl(settings.syncookies),
+        answers_per_second: Rate::new(settings.answers_per_s),
+        known_for: KnownFor::from_ticks(settings.known_ticks),
     })
 }
 
@@ -49,7 +55,11 @@ pub(super) fn write(maps: &mut Maps, wanted: &KernelSettings) -> Result<()> {
         address_mask: maps.addresses.len() - 1,
         ephemeral_low,
         ephemeral_high,
-        reserved: 0,
+        syncookies: wanted.syncookies.sysctl(),
+        answers_per_s: wanted.answers_per_second.map_or(0, Rate::per_second),
+        known_ticks: wanted.known_for.ticks(),
+        known_mask: maps.known.len() - 1,
+        retry_mask: maps.retry.len() - 1,
     };
     maps.settings
         .set(0, settings, 0)

@@ -51,11 +51,7 @@ impl Default for Fake {
         };
         Self {
             generation: 1,
-            settings: KernelSettings {
-                mode: Mode::Monitor,
-                source_limit: limit,
-                samples_per_second: 0,
-            },
+            settings: KernelSettings::new(Mode::Monitor, limit),
             addresses: BTreeMap::new(),
             entries: BTreeMap::new(),
             links: BTreeMap::new(),
