@@ -16,6 +16,32 @@ pub trait Frame {
     fn full_len(&self) -> usize;
 }
 
+/// A frame that can be made into another.
+pub trait FrameMut: Frame {
+    /// Cuts it, or lengthens it by bytes of no meaning, to `len` bytes. False when that cannot be: it is as it was.
+    fn set_len(&mut self, len: usize) -> bool;
+    /// Writes words, in the order of their bytes in memory, `at` bytes from the beginning. False when the linear part
+    /// ends before.
+    fn put<const N: usize>(&mut self, at: usize, words: [u32; N]) -> bool;
+
+    /// The words `at` bytes from the beginning, as they lie in memory; zero where the linear part ends before.
+    #[inline(always)]
+    fn words<const N: usize>(&self, at: usize) -> [u32; N] {
+        let from = self.start() + at;
+        let mut words = [0; N];
+        if from + 4 * N <= self.end() {
+            let from = from as *const u32;
+            let mut index = 0;
+            while index < N {
+                // SAFETY: within the frame, as just compared; any bytes are a word.
+                words[index] = unsafe { load(from.wrapping_add(index)) };
+                index += 1;
+            }
+        }
+        words
+    }
+}
+
 /// A frame in memory of our own.
 impl Frame for &[u8] {
     fn start(&self) -> usize {
@@ -28,6 +54,51 @@ impl Frame for &[u8] {
 
     fn full_len(&self) -> usize {
         self.len()
+    }
+}
+
+/// A frame in memory of our own that can be made into another.
+impl Frame for &mut Buffer {
+    fn start(&self) -> usize {
+        self.bytes.as_ptr() as usize
+    }
+
+    fn end(&self) -> usize {
+        self.start() + self.len
+    }
+
+    fn full_len(&self) -> usize {
+        self.len
+    }
+}
+
+/// Room for a frame and its length.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// The room.
+    pub bytes: [u8; 2_048],
+    /// How much of it is the frame.
+    pub len: usize,
+}
+
+impl FrameMut for &mut Buffer {
+    fn set_len(&mut self, len: usize) -> bool {
+        let fits = len <= self.bytes.len();
+        if fits {
+            self.len = len;
+        }
+        fits
+    }
+
+    fn put<const N: usize>(&mut self, at: usize, words: [u32; N]) -> bool {
+        if at + 4 * N > self.len {
+            return false;
+        }
+        for (index, word) in words.into_iter().enumerate() {
+            let at = at + 4 * index;
+            self.bytes[at..at + 4].copy_from_slice(&word.to_ne_bytes());
+        }
+        true
     }
 }
 
@@ -113,6 +184,12 @@ impl<'a, F: Frame> Cursor<'a, F> {
         let value = unsafe { transmute_copy(&load(self.at as *const T::Words)) };
         self.at = next;
         Some(value)
+    }
+
+    /// Bytes from the beginning of the frame to here.
+    #[inline(always)]
+    pub fn offset(&self) -> u16 {
+        (self.at - self.frame.start()) as u16
     }
 
     /// Moves over `count` bytes, which may lead past the end: the next [`take`](Self::take) says so. `count` is at

@@ -2,9 +2,11 @@
 
 mod blackhole;
 mod flags;
+mod guard;
 mod list;
 mod source;
 mod syn;
+mod verify;
 
 use xdp_common::{Address, Reason, address_index::Found};
 
@@ -26,43 +28,74 @@ pub struct Judgement {
     pub excess: bool,
 }
 
+impl Judgement {
+    /// On a frame without a readable destination.
+    #[inline(always)]
+    pub fn of_nobody(reason: Reason) -> Self {
+        Self {
+            slot: 0,
+            reason,
+            destination: Address::default(),
+            excess: false,
+        }
+    }
+}
+
+/// What a stage says, and whether its address is over a rate.
+#[derive(Clone, Copy)]
+struct Verdict {
+    reason: Reason,
+    over: bool,
+}
+
+impl Verdict {
+    #[inline(always)]
+    const fn within(reason: Reason) -> Self {
+        Self { reason, over: false }
+    }
+
+    #[inline(always)]
+    const fn over(reason: Reason) -> Self {
+        Self { reason, over: true }
+    }
+}
+
 /// Judges a packet with a readable destination.
 #[inline(always)]
 pub fn judge<T: Tables>(packet: &Packet, tables: &T) -> Judgement {
     let found = tables.find(&packet.destination);
     let slot = found.slot();
-    let reason = stages(packet, found, tables);
-    let excess = syn::is_excess(reason) && syn::note_excess(slot, tables);
+    let verdict = stages(packet, found, tables);
     Judgement {
         slot,
-        reason,
+        reason: verdict.reason,
         destination: packet.destination,
-        excess,
+        excess: verdict.over && syn::note_excess(slot, tables),
     }
 }
 
 #[inline(always)]
-fn stages<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Reason {
+fn stages<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
     if let Some(reason) = list::stage(packet, tables) {
-        return reason;
+        return Verdict::within(reason);
     }
     if !found.is_protected() {
-        return Reason::NotOurs;
+        return Verdict::within(Reason::NotOurs);
     }
     if found.blackhole
         && let Some(reason) = blackhole::stage(packet, found, tables)
     {
-        return reason;
+        return Verdict::within(reason);
     }
     if let Some(reason) = flags::stage(packet) {
-        return reason;
+        return Verdict::within(reason);
     }
-    match packet.transport {
-        Transport::Tcp if packet.is_syn() => syn::stage(packet, found, tables),
-        Transport::Tcp => Reason::Tcp,
+    Verdict::within(match packet.transport {
+        Transport::Tcp if packet.is_syn() => return syn::stage(packet, found, tables),
+        Transport::Tcp => guard::stage(packet, found, tables),
         Transport::Udp => Reason::Udp,
         Transport::Icmp => Reason::Icmp,
         Transport::LaterFragment => Reason::Fragment,
         Transport::Other => Reason::Other,
-    }
+    })
 }

@@ -10,27 +10,27 @@ pub mod cursor;
 pub mod judge;
 pub mod packet;
 pub mod parse;
+pub mod reply;
 pub mod tables;
 
 pub use judge::{Judgement, judge};
 pub use packet::{Packet, Transport};
 pub use parse::parse;
-pub use tables::{OwnSocket, SharedSource, Tables};
+pub use reply::answer;
+pub use tables::{Connection, Listener, OwnSocket, SharedAddress, SharedSource, Tables};
 
 use cursor::Frame;
 use xdp_common::{Address, Reason};
 
-/// The whole way of a frame, up to the verdict.
+/// The whole way of a frame, up to the verdict. A verdict to reply still has to be carried out, by [`answer`].
 #[inline(always)]
-pub fn examine<F: Frame, T: Tables>(frame: &F, tables: &T) -> Judgement {
+pub fn examine<F: Frame, T: Tables>(frame: &F, tables: &T) -> (Packet, Judgement) {
     match parse(frame) {
-        Ok(packet) => judge(&packet.through(|word| tables.forget(word)), tables),
-        Err(reason) => Judgement {
-            slot: 0,
-            reason,
-            destination: Address::default(),
-            excess: false,
-        },
+        Ok(packet) => (packet, judge(&packet, tables)),
+        Err(reason) => (
+            Packet::between(Address::default(), Address::default()),
+            Judgement::of_nobody(reason),
+        ),
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod account;
 mod clock;
+mod handshake;
 mod maps;
+mod options;
 mod sample;
 mod socket;
 mod verifier;
@@ -13,40 +15,81 @@ mod word;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
-use maps::KernelTables;
-use xdp_common::{Action, Address, Reason};
-use xdp_ebpf::{Judgement, examine};
+use maps::{Examined, KernelTables, XdpFrame};
+use xdp_common::{Action, Address, Reason, Settings};
+use xdp_ebpf::{Judgement, reply::Write};
 
 /// The licence that the kernel checks before it lends GPL-only helpers.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// One packet.
+/// One packet. Each step is a function of its own, with a stack of its own.
 #[xdp(frags)]
 pub(crate) fn levee(ctx: XdpContext) -> u32 {
-    // An array has all its elements; the verifier wants it asked.
-    let Some(settings) = maps::settings() else {
+    // Arrays have all their elements; the verifier wants it asked.
+    let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
         return xdp_action::XDP_PASS;
     };
-    let tables = KernelTables::new(&ctx, settings);
-    let judgement = examine(&maps::XdpFrame(&ctx), &tables);
-    account::count(&tables, &judgement);
-    if judgement.excess {
-        tell_of_excess(&ctx, judgement.destination, judgement.reason == Reason::SourceRate);
+    if parse(&ctx, examined) {
+        judge(&ctx, settings, examined);
+        if examined.judgement.reason.action() == Action::Reply {
+            answer(&ctx, settings, examined);
+        }
     }
-    act(&ctx, &tables, &judgement)
+    finish(&ctx, settings, examined)
 }
 
-/// The one exit.
-#[inline(always)]
-fn act(ctx: &XdpContext, tables: &KernelTables<'_>, judgement: &Judgement) -> u32 {
+/// False when there is nothing to judge: then the verdict is there already.
+#[inline(never)]
+fn parse(ctx: &XdpContext, examined: &mut Examined) -> bool {
+    match xdp_ebpf::parse(&XdpFrame(ctx)) {
+        Ok(packet) => {
+            examined.packet = packet;
+            true
+        }
+        Err(reason) => {
+            examined.judgement = Judgement::of_nobody(reason);
+            false
+        }
+    }
+}
+
+#[inline(never)]
+fn judge(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) {
+    examined.judgement = xdp_ebpf::judge(&examined.packet, &KernelTables::new(ctx, settings));
+}
+
+#[inline(never)]
+fn answer(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) {
+    let tables = KernelTables::new(ctx, settings);
+    let write = if tables.enforces() { Write::Yes } else { Write::No };
+    let judgement = &mut examined.judgement;
+    judgement.reason = xdp_ebpf::answer(
+        &mut XdpFrame(ctx),
+        &examined.packet,
+        judgement.slot,
+        judgement.reason,
+        write,
+        &tables,
+    );
+}
+
+/// Counts, tells, acts: the one exit.
+#[inline(never)]
+fn finish(ctx: &XdpContext, settings: &'static Settings, examined: &Examined) -> u32 {
+    let judgement = &examined.judgement;
+    let tables = KernelTables::new(ctx, settings);
+    account::count(&tables, judgement);
+    if judgement.excess {
+        tell_of_excess(ctx, judgement.destination, judgement.reason == Reason::SourceRate);
+    }
     let enforce = tables.enforces();
     match judgement.reason.action() {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => {
-            sample::take(ctx, tables, judgement);
-            account::count_drop(tables, enforce);
+            sample::take(ctx, &tables, judgement);
+            account::count_drop(&tables, enforce);
             if enforce {
                 xdp_action::XDP_DROP
             } else {

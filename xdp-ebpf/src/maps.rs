@@ -5,22 +5,30 @@ use core::{cell::Cell, ptr};
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
-    helpers::generated::bpf_xdp_get_buff_len,
+    helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
     macros::map,
-    maps::{Array, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key, ring_buf::RingBufEntry},
+    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key, ring_buf::RingBufEntry},
     programs::XdpContext,
 };
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket, Found},
+    known::{self, KnownBucket},
     layout::{RateBucket, SAMPLE_RING_BYTES},
     list_filter,
+    listener::{self, FRESH_NS, ListenerFacts, ListenerKey, ListenerLocal, state},
+    retry::{self, Reach, RetryLine},
     sketch::{self, Block},
     source::{LOCAL_SLOTS, SAMPLING},
+    word::SharedWord as _,
 };
-use xdp_ebpf::{OwnSocket, Packet, SharedSource, Tables, cursor::Frame};
+use xdp_ebpf::{
+    Connection, Judgement, Listener, OwnSocket, Packet, SharedAddress, SharedSource, Tables,
+    cursor::{Frame, FrameMut},
+    reply::options::{self, Options},
+};
 
-use crate::{clock, socket, verifier, word::KernelWord};
+use crate::{clock, options::options_of, socket, word::KernelWord};
 
 /// Written by the agent, read for each packet. One element.
 #[map]
@@ -70,6 +78,43 @@ static CPU: PerCpuArray<CpuState> = PerCpuArray::pinned(1, 0);
 #[map]
 static SAMPLES: RingBuf = RingBuf::pinned(SAMPLE_RING_BYTES, 0);
 
+/// Sources that completed a handshake lately. Written by the tracepoint and, for challenges, by the program; a full bucket
+/// forgets the source that was longest silent.
+#[map]
+static KNOWN: Array<KnownBucket> = Array::pinned(1 << 16, 0);
+
+/// SYNs that were not answered. Written by all CPUs without locks (two that meet in one word within nanoseconds may lose one
+/// SYN: its next retransmission is answered instead). Never full.
+#[map]
+static RETRY: Array<RetryLine> = Array::pinned(1 << 18, 0);
+
+/// What the agent knows of listeners. Full: SYN-ACKs to the others offer an MSS only.
+#[map]
+static LISTENERS: HashMap<ListenerKey, ListenerFacts> = HashMap::pinned(16_384, 0);
+
+/// What each CPU knows of listeners, direct-mapped; the newcomer takes the slot.
+#[map]
+static LISTENER_LOCAL: PerCpuArray<ListenerLocal> = PerCpuArray::pinned(listener::LOCAL_SLOTS, 0);
+
+/// The packet between the functions that it goes through. In a map, not on the stack, because the verifier forgets what was
+/// written there: it looks at the judge once, and not once for each way through the parser.
+#[map]
+static EXAMINED: PerCpuArray<Examined> = PerCpuArray::with_max_entries(1, 0);
+
+/// A packet and its verdict.
+#[repr(C)]
+pub(crate) struct Examined {
+    pub(crate) packet: Packet,
+    pub(crate) judgement: Judgement,
+}
+
+/// This CPU's place for them.
+#[inline(always)]
+pub(crate) fn examined() -> Option<&'static mut Examined> {
+    // SAFETY: this CPU's element, asked for once in a run, which is written before it is read.
+    EXAMINED.get_ptr_mut(0).map(|examined| unsafe { &mut *examined })
+}
+
 /// The frame of an XDP context.
 pub(crate) struct XdpFrame<'a>(pub(crate) &'a XdpContext);
 
@@ -91,6 +136,34 @@ impl Frame for XdpFrame<'_> {
     }
 }
 
+impl FrameMut for XdpFrame<'_> {
+    #[inline(always)]
+    fn set_len(&mut self, len: usize) -> bool {
+        if self.end() - self.start() == len {
+            return true;
+        }
+        let delta = len as i32 - self.full_len() as i32;
+        // SAFETY: the context that the kernel gave this run; pointers into the frame are made anew for each access.
+        unsafe { bpf_xdp_adjust_tail(self.0.ctx, delta) == 0 }
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, at: usize, words: [u32; N]) -> bool {
+        let to = self.start() + at;
+        if to + 4 * N > self.end() {
+            return false;
+        }
+        let to = to as *mut u32;
+        let mut index = 0;
+        while index < N {
+            // SAFETY: within the frame, as just compared. JITs that run XDP store unaligned words, see `cursor`.
+            unsafe { *to.wrapping_add(index) = words[index] };
+            index += 1;
+        }
+        true
+    }
+}
+
 /// The settings; before the agent's first write, all zero.
 #[inline(always)]
 pub(crate) fn settings() -> Option<&'static Settings> {
@@ -101,6 +174,49 @@ pub(crate) fn settings() -> Option<&'static Settings> {
 #[inline(always)]
 pub(crate) fn reserve_sample() -> Option<RingBufEntry<Sample>> {
     SAMPLES.reserve(0)
+}
+
+/// Looks for a protected address.
+#[inline(always)]
+pub(crate) fn find(destination: &Address, settings: &Settings) -> Found {
+    for bucket in address_index::choices(*destination, settings.address_mask) {
+        let Some(bucket) = ADDRESSES.get(bucket) else {
+            break;
+        };
+        let found = bucket.find(*destination);
+        if found.is_protected() {
+            return found;
+        }
+    }
+    Found::NONE
+}
+
+/// Counts a handshake that this host completed. Atomic: the tracepoint may interrupt itself.
+#[inline(always)]
+pub(crate) fn count_handshake(slot: u32) {
+    if let Some(cpu) = ADDRESS_CPU.get_ptr_mut(slot) {
+        // SAFETY: a live, aligned word of a map element, changed by atomic operations only.
+        unsafe { KernelWord::new(&raw mut (*cpu).handshakes) }.add(1);
+    }
+}
+
+/// Remembers a source that completed a handshake.
+#[inline(always)]
+pub(crate) fn remember_known(hash: u64, settings: &Settings) {
+    let Some(bucket) = KNOWN.get_ptr_mut(known::bucket_of(hash, settings.known_mask)) else {
+        return;
+    };
+    // SAFETY: takes no argument.
+    let now_ns = unsafe { bpf_ktime_get_ns() };
+    let words = bucket.cast::<u64>();
+    // SAFETY: two live, aligned words. Another CPU may write them meanwhile: a source is lost, and both states are sound.
+    let seen = KnownBucket {
+        words: unsafe { [words.read_volatile(), words.wrapping_add(1).read_volatile()] },
+    };
+    if let Some((word, value)) = seen.remember(hash, now_ns) {
+        // SAFETY: one of the two.
+        unsafe { words.wrapping_add(word & 1).write_volatile(value) };
+    }
 }
 
 /// The maps, as one packet sees them. A packet has one CPU and one slot: what it looked up for them once, it keeps.
@@ -145,14 +261,11 @@ impl Tables for KernelTables<'_> {
     type Word = KernelWord;
 
     #[inline(always)]
-    fn forget(&self, word: u64) -> u64 {
-        verifier::forget(word, self.settings.seed[0])
-    }
-
-    #[inline(always)]
     fn now_ns(&self) -> u64 {
         if self.now_ns.get() == 0 {
-            self.now_ns.set(self.with_cpu(clock::now_ns).unwrap_or(0));
+            let answers_per_s = self.settings.answers_per_s;
+            let now_ns = self.with_cpu(|cpu| clock::now_ns(cpu, answers_per_s)).unwrap_or(0);
+            self.now_ns.set(now_ns);
         }
         self.now_ns.get()
     }
@@ -164,16 +277,7 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn find(&self, destination: &Address) -> Found {
-        for bucket in address_index::choices(*destination, self.settings.address_mask) {
-            let Some(bucket) = ADDRESSES.get(bucket) else {
-                break;
-            };
-            let found = bucket.find(*destination);
-            if found.is_protected() {
-                return found;
-            }
-        }
-        Found::NONE
+        find(destination, self.settings)
     }
 
     #[inline(always)]
@@ -191,11 +295,17 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
-    fn address_rate(&self, slot: u32) -> Option<KernelWord> {
-        // SAFETY: a live, aligned word of a map element, changed by atomic operations only.
-        ADDRESS_RATE
-            .get_ptr_mut(slot)
-            .map(|bucket| unsafe { KernelWord::new(&raw mut (*bucket).tat_ns) })
+    fn address_rate(&self, slot: u32) -> Option<SharedAddress<KernelWord>> {
+        let shared = ADDRESS_RATE.get_ptr_mut(slot)?;
+        // SAFETY: live, aligned words of a map element, changed by atomic operations only.
+        Some(unsafe {
+            SharedAddress {
+                tat_ns: KernelWord::new(&raw mut (*shared).tat_ns),
+                known_tat_ns: KernelWord::new(&raw mut (*shared).known_tat_ns),
+                verify_until_ns: KernelWord::new(&raw mut (*shared).verify_until_ns),
+                verify_since_ns: KernelWord::new(&raw mut (*shared).verify_since_ns),
+            }
+        })
     }
 
     #[inline(always)]
@@ -270,7 +380,125 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
+    fn is_known(&self, hash: u64) -> bool {
+        let now_ns = self.now_ns();
+        KNOWN
+            .get(known::bucket_of(hash, self.settings.known_mask))
+            .is_some_and(|bucket| bucket.has(hash, now_ns, self.settings.known_ticks))
+    }
+
+    #[inline(always)]
+    fn remember_known(&self, hash: u64) {
+        remember_known(hash, self.settings);
+    }
+
+    #[inline(always)]
+    fn came_again(&self, hash: u64) -> bool {
+        let answers_per_s = self.settings.answers_per_s;
+        let Some((window, short)) = self.with_cpu(|cpu| (cpu.window, cpu.budget.is_short(answers_per_s))) else {
+            return false;
+        };
+        let Some(line) = RETRY.get_ptr_mut(retry::line_of(hash, self.settings.retry_mask)) else {
+            return false;
+        };
+        // SAFETY: a live, aligned element; see the map for what other CPUs may do.
+        let seen = unsafe { &*line };
+        let reach = if short { Reach::Near } else { Reach::Far };
+        let again = seen.has(hash, window, reach);
+        let (word, value) = seen.remember(hash, window);
+        // SAFETY: one of the eight words of the element.
+        unsafe {
+            (&raw mut (*line).words)
+                .cast::<u64>()
+                .wrapping_add(word & 7)
+                .write_volatile(value)
+        };
+        again
+    }
+
+    #[inline(always)]
+    fn may_answer(&self) -> bool {
+        self.with_cpu(|cpu| cpu.budget.answer()).unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn may_answer_again(&self) -> bool {
+        self.with_cpu(|cpu| cpu.budget.answer_again()).unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn connection(&self, packet: &Packet) -> Connection {
+        socket::connection(self.ctx, packet)
+    }
+
+    #[inline(always)]
+    fn listener(&self, slot: u32, packet: &Packet) -> Listener {
+        let key = ListenerKey {
+            slot,
+            port: packet.destination_port,
+            reserved: 0,
+        };
+        let now_ns = self.now_ns();
+        let Some(local) = LISTENER_LOCAL.get_ptr_mut(listener::local_slot(key.word())) else {
+            return Listener::NONE;
+        };
+        // SAFETY: as for `with_cpu`.
+        let local = unsafe { &mut *local };
+        if local.key != key.word() || now_ns >= local.fresh_until_ns || local.state == state::KERNEL {
+            self.ask_listener(&key, packet, local, now_ns);
+        }
+        Listener {
+            state: local.state,
+            facts: local.facts,
+        }
+    }
+
+    #[inline(always)]
+    fn cookie(&self, packet: &Packet, sequence: u32, mss: u16) -> Option<u32> {
+        socket::cookie(packet, sequence, mss)
+    }
+
+    #[inline(always)]
+    fn options<F: FrameMut>(&self, frame: &F, packet: &Packet) -> Options {
+        let (words, len) = options::words(frame, packet);
+        options::as_linux(&words, len)
+            .unwrap_or_else(|| Options::from_word(options_of(self.ctx.ctx, u32::from(packet.transport_at), len as u32)))
+    }
+
+    #[inline(always)]
+    fn now_ms(&self) -> u32 {
+        self.with_cpu(|cpu| cpu.now_ms as u32).unwrap_or(0)
+    }
+
+    #[inline(always)]
     fn own_socket(&self, packet: &Packet) -> OwnSocket {
         socket::own_socket(self.ctx, self.settings, packet)
+    }
+}
+
+impl KernelTables<'_> {
+    /// Asks the agent's table and the kernel. A port that the agent does not know is looked up seldom, so that a flood to
+    /// random ports pays for a look at a table only.
+    #[inline(always)]
+    fn ask_listener(&self, key: &ListenerKey, packet: &Packet, local: &mut ListenerLocal, now_ns: u64) {
+        // SAFETY: the agent may change the entry meanwhile; it is eight bytes, copied at once.
+        let facts = unsafe { LISTENERS.get(key) }.copied();
+        let may_look = self
+            .with_cpu(|cpu| {
+                let may = cpu.lookups_left > 0;
+                cpu.lookups_left -= u64::from(may);
+                may
+            })
+            .unwrap_or(false);
+        local.key = key.word();
+        local.facts = facts.unwrap_or_default();
+        if facts.is_none() && !may_look {
+            // Not looked up: not to be believed for longer than this packet.
+            local.state = state::NONE;
+            local.fresh_until_ns = 0;
+            return;
+        }
+        local.state = socket::ask_listener(self.ctx, self.settings, packet);
+        local.fresh_until_ns = now_ns + FRESH_NS;
     }
 }

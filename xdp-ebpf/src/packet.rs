@@ -1,7 +1,5 @@
 //! What the parser says of a packet. From here on nobody knows its family.
 
-use core::mem::transmute;
-
 use xdp_common::{Address, Reason};
 
 /// TCP flag bits (RFC 9293, section 3.1).
@@ -55,17 +53,18 @@ pub struct Packet {
     pub source_port: [u8; 2],
     /// Destination port of TCP and UDP, as on the wire.
     pub destination_port: [u8; 2],
-}
-
-/// All of a [`Packet`] but its addresses, in one word.
-#[repr(C)]
-struct Rest {
-    fault: Option<Reason>,
-    transport: Transport,
-    tcp_flags: u8,
-    icmp_type: u8,
-    source_port: [u8; 2],
-    destination_port: [u8; 2],
+    /// TCP sequence number.
+    pub sequence: u32,
+    /// TCP acknowledgement number, valid with the flag ACK.
+    pub acknowledgement: u32,
+    /// Where the IP header begins, bytes from the beginning of the frame.
+    pub network_at: u16,
+    /// Where the transport header begins.
+    pub transport_at: u16,
+    /// Length of the TCP header, bytes (zero for others).
+    pub tcp_header_len: u8,
+    /// True for a TCP segment with data.
+    pub has_data: bool,
 }
 
 impl Packet {
@@ -81,7 +80,20 @@ impl Packet {
             icmp_type: 0,
             source_port: [0; 2],
             destination_port: [0; 2],
+            sequence: 0,
+            acknowledgement: 0,
+            network_at: 0,
+            transport_at: 0,
+            tcp_header_len: 0,
+            has_data: false,
         }
+    }
+
+    /// Both ports in one word, as they lie in the header.
+    #[inline(always)]
+    pub const fn ports(&self) -> u32 {
+        let ([a, b], [c, d]) = (self.source_port, self.destination_port);
+        u32::from_ne_bytes([a, b, c, d])
     }
 
     /// True for a segment that asks for a new connection: SYN without ACK.
@@ -94,31 +106,5 @@ impl Packet {
     #[inline(always)]
     pub fn is_syn_ack(&self) -> bool {
         self.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN | tcp_flag::ACK
-    }
-
-    /// The same packet, after each of its words has gone through `forget`, which returns it as it was. The kernel's
-    /// verifier walks every way through the parser, and without this it would walk the judge once for each of them.
-    #[inline(always)]
-    pub fn through(self, forget: impl Fn(u64) -> u64) -> Self {
-        let rest = Rest {
-            fault: self.fault,
-            transport: self.transport,
-            tcp_flags: self.tcp_flags,
-            icmp_type: self.icmp_type,
-            source_port: self.source_port,
-            destination_port: self.destination_port,
-        };
-        // SAFETY: eight bytes without padding, to a word and back; the word is what it was.
-        let rest: Rest = unsafe { transmute(forget(transmute::<Rest, u64>(rest))) };
-        Self {
-            source: Address::from_words(self.source.words().map(&forget)),
-            destination: Address::from_words(self.destination.words().map(&forget)),
-            fault: rest.fault,
-            transport: rest.transport,
-            tcp_flags: rest.tcp_flags,
-            icmp_type: rest.icmp_type,
-            source_port: rest.source_port,
-            destination_port: rest.destination_port,
-        }
     }
 }

@@ -1,11 +1,17 @@
 //! What the judge may look up and change: the kernel's maps in the program, plain memory in tests on the host.
 
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord, address_index::Found,
+    Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord,
+    address_index::Found,
+    listener::{ListenerFacts, state},
     word::SharedWord,
 };
 
-use crate::packet::Packet;
+use crate::{
+    cursor::FrameMut,
+    packet::Packet,
+    reply::options::{self, Options},
+};
 
 /// The fields of a shared [`SourceRecord`] that CPUs change.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +24,54 @@ pub struct SharedSource<W> {
     pub dropped: W,
     /// [`SourceRecord::last_ns`]
     pub last_ns: W,
+}
+
+/// What all CPUs share of an address, see [`RateBucket`](xdp_common::layout::RateBucket).
+#[derive(Clone, Copy, Debug)]
+pub struct SharedAddress<W> {
+    /// `tat_ns`
+    pub tat_ns: W,
+    /// `known_tat_ns`
+    pub known_tat_ns: W,
+    /// `verify_until_ns`
+    pub verify_until_ns: W,
+    /// `verify_since_ns`
+    pub verify_since_ns: W,
+}
+
+/// What this host's own sockets know of a TCP segment that is no SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It belongs to no connection, and carries no valid cookie.
+    None,
+    /// It belongs to a connection: established, half-open, closing, in TIME_WAIT.
+    Exists,
+    /// It goes to a listener, and acknowledges a valid SYN cookie.
+    Cookie,
+}
+
+/// What a listener makes of a SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// One of [`xdp_common::listener::state`].
+    pub state: u32,
+    /// What its SYN-ACK says.
+    pub facts: ListenerFacts,
+}
+
+impl Listener {
+    /// Nobody listens.
+    pub const NONE: Self = Self {
+        state: state::NONE,
+        facts: ListenerFacts {
+            window: 0,
+            mss: 0,
+            window_scale: 0,
+            options: 0,
+            learned: 0,
+            reserved: 0,
+        },
+    };
 }
 
 /// What this host's own sockets know of a packet.
@@ -37,10 +91,6 @@ pub trait Tables {
     /// A word that all CPUs share.
     type Word: SharedWord + Clone;
 
-    /// Returns the word. The kernel's side makes the verifier forget what it knows of it.
-    fn forget(&self, word: u64) -> u64 {
-        word
-    }
     /// CLOCK_MONOTONIC to the jiffy, ns.
     fn now_ns(&self) -> u64;
     /// The settings of the whole program.
@@ -51,8 +101,8 @@ pub trait Tables {
     fn policy(&self, found: Found) -> Option<&AddressPolicy>;
     /// The longest listed prefix of at most `prefix_len` bits that holds the source.
     fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry>;
-    /// The shared SYN bucket of an address.
-    fn address_rate(&self, slot: u32) -> Option<Self::Word>;
+    /// What all CPUs share of an address; of slot 0, of all addresses.
+    fn address_rate(&self, slot: u32) -> Option<SharedAddress<Self::Word>>;
     /// This CPU's side of an address.
     fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R>;
     /// Counts SYNs in the sketch; the estimate of their source's SYNs in this window.
@@ -67,6 +117,29 @@ pub trait Tables {
     fn may_promote(&self) -> bool;
     /// Inserts a record, unless another CPU was faster.
     fn insert_source(&self, source: &Address, record: &SourceRecord);
+    /// Whether the source with this hash completed a handshake lately.
+    fn is_known(&self, hash: u64) -> bool;
+    /// Remembers that it did.
+    fn remember_known(&self, hash: u64);
+    /// Whether the SYN with this hash came before, see [`xdp_common::retry`]; it is remembered.
+    fn came_again(&self, hash: u64) -> bool;
+    /// Pays for an answer to a first SYN, if this CPU can.
+    fn may_answer(&self) -> bool;
+    /// Pays for an answer to a retransmission, if this CPU can.
+    fn may_answer_again(&self) -> bool;
+    /// Whether a segment to this host belongs to a connection. Costs a socket look-up: only in verify.
+    fn connection(&self, packet: &Packet) -> Connection;
+    /// What the listener that a SYN asks for makes of it.
+    fn listener(&self, slot: u32, packet: &Packet) -> Listener;
+    /// The SYN cookie of the host's kernel for a segment with these addresses and ports, this sequence number and this
+    /// MSS, and the time (see `cookie_init_sequence` in the kernel's net/ipv4/syncookies.c); `None` without the helper.
+    fn cookie(&self, packet: &Packet, sequence: u32, mss: u16) -> Option<u32>;
+    /// What a SYN offers.
+    fn options<F: FrameMut>(&self, frame: &F, packet: &Packet) -> Options {
+        options::of(frame, packet)
+    }
+    /// The clock of TCP timestamps, ms.
+    fn now_ms(&self) -> u32;
     /// Which socket of this host a packet belongs to. Costs a socket look-up: only under a blackhole.
     fn own_socket(&self, packet: &Packet) -> OwnSocket;
 }

@@ -6,25 +6,26 @@
 //!
 //! A stranger of a spoofed flood touches 1 and at times 2 (two cache lines), never 3.
 
-use xdp_common::{Address, Settings, SourceLocal, SourceRecord, sketch, source::local_slot, word::SharedWord};
+use xdp_common::{Address, Settings, SourceLocal, SourceRecord, source::local_slot, word::SharedWord};
 
 use crate::tables::{SharedSource, Tables};
 
 /// Sampled SYNs of a source in a window before it can be heavy.
 const SAMPLED_AT_LEAST: u32 = 4;
 
-/// Counts a SYN of `source`, which stands for `syns`, and tells whether it is within the source's rate.
+/// Counts a SYN of `source` (with this `hash`), which stands for `syns`, and tells whether it is within the source's rate.
+/// A SYN that stands for none is held against this CPU's cache only.
 #[inline(always)]
-pub(super) fn admit<T: Tables>(source: &Address, syns: u64, tables: &T, now_ns: u64) -> bool {
+pub(super) fn admit<T: Tables>(source: &Address, hash: u64, syns: u64, tables: &T, now_ns: u64) -> bool {
     let settings = tables.settings();
     if settings.source_syn.is_unlimited() {
         return true;
     }
-    let hash = sketch::hash(*source, settings.seed);
     let slot = local_slot(hash);
-    match tables.with_source_local(slot, |local| ask_cache(local, source, syns, now_ns)) {
+    match tables.with_source_local(slot, |local| ask_cache(local, source, now_ns)) {
         Some(Cached::Dry) => return false,
         Some(Cached::Credit) => return true,
+        _ if syns == 0 => return true,
         Some(Cached::Heavy) => {}
         Some(Cached::Stranger) | None => {
             let estimate = tables.sketch_count(hash, syns, now_ns);
@@ -63,7 +64,7 @@ enum Cached {
 }
 
 #[inline(always)]
-fn ask_cache(local: &mut SourceLocal, source: &Address, syns: u64, now_ns: u64) -> Cached {
+fn ask_cache(local: &mut SourceLocal, source: &Address, now_ns: u64) -> Cached {
     if local.source != *source {
         return Cached::Stranger;
     }
@@ -73,7 +74,7 @@ fn ask_cache(local: &mut SourceLocal, source: &Address, syns: u64, now_ns: u64) 
         return Cached::Credit;
     }
     if now_ns < local.bucket.dry_until_ns {
-        local.dropped += syns;
+        local.dropped += 1;
         return Cached::Dry;
     }
     Cached::Heavy

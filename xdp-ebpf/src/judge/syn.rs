@@ -1,52 +1,60 @@
-//! Stage: SYN rates, of the source first, so that a botnet's excess does not eat the address's budget.
+//! Stage: SYN rates, of the source first, so that a botnet's excess does not eat the address's budget. Over its own rate, an
+//! address takes only SYNs that prove themselves (see [`verify`](super::verify)), or none if that is not wanted.
 
-use xdp_common::{AddressPolicy, Reason, address_index::Found, source::SAMPLING};
+use xdp_common::{Reason, Rung, address_index::Found, sketch, source::SAMPLING, word::SharedWord as _};
 
-use super::source;
+use super::{Verdict, source, verify};
 use crate::{packet::Packet, tables::Tables};
 
 #[inline(always)]
-pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Reason {
+pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
     let now_ns = tables.now_ns();
-    // An address that has nothing left takes nothing, whoever asks: then one SYN of several stands for all of them, which
-    // still finds the sources of a botnet, and a spoofed flood does not pay for the sketch with each packet.
+    let (Some(policy), Some(shared)) = (tables.policy(found), tables.address_rate(found.slot())) else {
+        return Verdict::within(Reason::Syn);
+    };
+    let in_verify = verify::is_on(policy, &shared, now_ns);
+    let source = packet.source.source();
+    let hash = sketch::hash(source, tables.settings().seed);
+    let known = in_verify && tables.is_known(hash);
     let dry = tables
-        .with_address_cpu(found.slot(), |cpu| cpu.bucket.is_dry(now_ns))
+        .with_address_cpu(policy.slot, |cpu| cpu.bucket.is_dry(now_ns))
         .unwrap_or(false);
-    if dry && !tables.sampling_turn() {
-        return Reason::AddressRate;
-    }
-    let Some(policy) = tables.policy(found) else {
-        return Reason::Syn;
+    // Of the strangers that an address with nothing left meets, one stands for several: that still finds the sources of a
+    // botnet, and a spoofed flood does not pay for the sketch with each packet.
+    let stands_for = match dry && !known {
+        false => 1,
+        true if tables.sampling_turn() => SAMPLING,
+        true => 0,
     };
-    let source_over = !source::admit(&packet.source.source(), if dry { SAMPLING } else { 1 }, tables, now_ns);
-    if !policy.limits() {
-        return Reason::Syn;
+    let source_within = source::admit(&source, hash, stands_for, tables, now_ns);
+    if policy.floor(now_ns) < Rung::Limit as u8 {
+        return Verdict::within(Reason::Syn);
     }
-    if source_over {
-        return Reason::SourceRate;
+    if !source_within {
+        return Verdict::over(Reason::SourceRate);
     }
-    if !dry && admit_to_address(policy, tables, now_ns) {
-        return Reason::Syn;
+    let limit = if in_verify { &policy.calm } else { &policy.syn };
+    let within = !dry
+        && tables
+            .with_address_cpu(policy.slot, |cpu| cpu.bucket.admit(&shared.tat_ns, limit, now_ns))
+            .unwrap_or(true);
+    if !in_verify {
+        if within {
+            return Verdict::within(Reason::Syn);
+        }
+        if policy.most(now_ns) < Rung::Verify as u8 {
+            return Verdict::over(Reason::AddressRate);
+        }
+        // From this packet on, SYNs must prove themselves.
+        shared.verify_since_ns.store(now_ns);
     }
-    // The rung `verify` belongs here: over its rate an address will make SYNs prove themselves instead of losing them.
-    Reason::AddressRate
-}
-
-#[inline(always)]
-fn admit_to_address<T: Tables>(policy: &AddressPolicy, tables: &T, now_ns: u64) -> bool {
-    let Some(shared) = tables.address_rate(policy.slot) else {
-        return true;
-    };
-    tables
-        .with_address_cpu(policy.slot, |cpu| cpu.bucket.admit(&shared, &policy.syn, now_ns))
-        .unwrap_or(true)
-}
-
-/// True for the verdicts that mean "over a rate".
-#[inline(always)]
-pub(super) const fn is_excess(reason: Reason) -> bool {
-    matches!(reason, Reason::SourceRate | Reason::AddressRate)
+    if !within {
+        verify::put_off_end(policy, &shared, tables, now_ns);
+    }
+    Verdict {
+        reason: verify::stage(packet, policy, &shared, hash, known, tables, now_ns),
+        over: !within,
+    }
 }
 
 /// Remembers when the address was last over a rate; true when that begins an excess.

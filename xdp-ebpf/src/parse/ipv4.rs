@@ -19,6 +19,7 @@ const MORE_FRAGMENTS: u16 = 0x2000;
 /// Reads from the IPv4 header on.
 #[inline(always)]
 pub(super) fn parse<F: Frame>(cursor: &mut Cursor<'_, F>) -> Result<Packet, Reason> {
+    let network_at = cursor.offset();
     let header: Ipv4Hdr = cursor.take().ok_or(Reason::Unreadable)?;
     if header.vihl >> 4 != 4 {
         return Err(Reason::Unreadable);
@@ -27,6 +28,7 @@ pub(super) fn parse<F: Frame>(cursor: &mut Cursor<'_, F>) -> Result<Packet, Reas
         Address::from_v4_bytes(header.src_addr),
         Address::from_v4_bytes(header.dst_addr),
     );
+    packet.network_at = network_at;
     let header_len = usize::from(header.vihl & 0xf) * 4;
     let total_len = usize::from(u16::from_be_bytes(header.tot_len));
     // A length that lies is malformed even where the verifier would let it pass.

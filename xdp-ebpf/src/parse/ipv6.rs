@@ -40,6 +40,7 @@ enum Chain {
 /// Reads from the IPv6 header on.
 #[inline(always)]
 pub(super) fn parse<F: Frame>(cursor: &mut Cursor<'_, F>) -> Result<Packet, Reason> {
+    let network_at = cursor.offset();
     let header: Ipv6Hdr = cursor.take().ok_or(Reason::Unreadable)?;
     if header.vcf[0] >> 4 != 6 {
         return Err(Reason::Unreadable);
@@ -48,6 +49,7 @@ pub(super) fn parse<F: Frame>(cursor: &mut Cursor<'_, F>) -> Result<Packet, Reas
         Address::from_bytes(header.src_addr),
         Address::from_bytes(header.dst_addr),
     );
+    packet.network_at = network_at;
     let payload_len = usize::from(u16::from_be_bytes(header.payload_len));
     // Payload length 0 with a hop-by-hop header would be a jumbogram (RFC 2675), which no Ethernet carries.
     if !cursor.holds(payload_len) || (payload_len == 0 && header.next_hdr == HOP_BY_HOP) {

@@ -51,6 +51,7 @@ fn tcp<F: Frame>(cursor: &mut Cursor<'_, F>, packet: &mut Packet, payload_len: u
     if payload_len < TCP_HEADER_LEN {
         return Some(Reason::TcpMalformed);
     }
+    packet.transport_at = cursor.offset();
     let Some(header) = cursor.take::<[u8; TCP_HEADER_LEN]>() else {
         return Some(Reason::TcpMalformed);
     };
@@ -61,6 +62,10 @@ fn tcp<F: Frame>(cursor: &mut Cursor<'_, F>, packet: &mut Packet, payload_len: u
     packet.tcp_flags = header[FLAGS];
     packet.source_port = [header[0], header[1]];
     packet.destination_port = [header[2], header[3]];
+    packet.sequence = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+    packet.acknowledgement = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
+    packet.tcp_header_len = header_len as u8;
+    packet.has_data = payload_len > header_len;
     None
 }
 
