@@ -31,6 +31,9 @@ impl Actor {
         command
             .args(["--interface", topology.flood_interface()])
             .args(arguments);
+        for vlan in topology.vlans() {
+            command.args(["--vlan", &vlan.to_string()]);
+        }
         Self::start(topology, command, 0)
     }
 

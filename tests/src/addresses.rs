@@ -30,6 +30,20 @@ pub struct Link {
     pub peer_v6: Ipv6Addr,
 }
 
+impl Link {
+    /// The wire's addresses, IPv4 and IPv6.
+    #[must_use]
+    pub const fn wire(self) -> [IpAddr; 2] {
+        [IpAddr::V4(self.wire_v4), IpAddr::V6(self.wire_v6)]
+    }
+
+    /// The other end's addresses, IPv4 and IPv6.
+    #[must_use]
+    pub const fn peer(self) -> [IpAddr; 2] {
+        [IpAddr::V4(self.peer_v4), IpAddr::V6(self.peer_v6)]
+    }
+}
+
 const fn link(number: u8) -> Link {
     Link {
         wire_v4: Ipv4Addr::new(192, 0, 2, 4 * number + 1),
@@ -48,6 +62,26 @@ pub const CLIENT_LINK: Link = link(1);
 /// Between the wire and the attacker.
 pub const ATTACKER_LINK: Link = link(2);
 
+/// Between the wire and the router that hides a home.
+pub const NAT_LINK: Link = link(3);
+
+/// Between that router and the home, with addresses that nobody else knows.
+pub const HOME_LINK: Link = Link {
+    wire_v4: Ipv4Addr::new(10, 0, 0, 1),
+    peer_v4: Ipv4Addr::new(10, 0, 0, 2),
+    wire_v6: Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 1),
+    peer_v6: Ipv6Addr::new(0xfd00, 0, 0, 1, 0, 0, 0, 2),
+};
+
+/// Between the wire and the router that lets in only what was asked for.
+pub const FIREWALL_LINK: Link = link(4);
+
+/// Between that router and the office.
+pub const OFFICE_LINK: Link = link(5);
+
+/// Between the load balancer and the server to which it forwards.
+pub const BACKEND_LINK: Link = link(6);
+
 /// Where the load balancer's IPv4 addresses are routed.
 pub const VIP_PREFIX_V4: &str = "198.51.100.0/24";
 
@@ -63,6 +97,9 @@ pub const CLIENT_PREFIX_V6: &str = "2001:db8:c::/48";
 /// Addresses of customers who come once, four million of them, all local to the customers' namespace. Nothing floods from
 /// here.
 pub const FRESH_PREFIX_V4: &str = "10.64.0.0/10";
+
+/// The same in IPv6: 65,536 networks of /64.
+pub const FRESH_PREFIX_V6: &str = "2001:db8:d::/48";
 
 /// The protected addresses, IPv4 and IPv6 in turns.
 #[must_use]

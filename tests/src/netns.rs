@@ -31,11 +31,31 @@ pub enum Role {
     Wire,
     /// The load balancer: agent and HTTP server.
     Balancer,
+    /// The HTTP server, where the load balancer forwards.
+    Backend,
+    /// A router that hides a home behind its own address.
+    Nat,
+    /// Customers behind that router.
+    Home,
+    /// A router that lets in what belongs to a connection from inside, and nothing else.
+    Firewall,
+    /// Customers behind that router.
+    Office,
 }
 
 impl Role {
-    /// All of them, in the order in which they are made.
-    pub const ALL: [Self; 4] = [Self::Client, Self::Attacker, Self::Wire, Self::Balancer];
+    /// All of them, in the order in which they are taken down.
+    pub const ALL: [Self; 9] = [
+        Self::Client,
+        Self::Attacker,
+        Self::Home,
+        Self::Nat,
+        Self::Office,
+        Self::Firewall,
+        Self::Wire,
+        Self::Balancer,
+        Self::Backend,
+    ];
 
     /// The last part of the namespace's name.
     #[must_use]
@@ -45,6 +65,11 @@ impl Role {
             Self::Attacker => "attacker",
             Self::Wire => "wire",
             Self::Balancer => "lb",
+            Self::Backend => "backend",
+            Self::Nat => "nat",
+            Self::Home => "home",
+            Self::Firewall => "firewall",
+            Self::Office => "office",
         }
     }
 }

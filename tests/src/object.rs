@@ -8,5 +8,8 @@ pub static FLOOD: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/floo
 /// What the benchmarks compare with.
 pub static COMPARE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/compare"));
 
+/// Both ends of a link with VLAN tags.
+pub static VLAN: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/vlan"));
+
 /// The wire: redirect, blackhole, pass.
 pub static WIRE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/wire"));

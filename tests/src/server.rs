@@ -5,6 +5,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr, TcpStream},
+    path::Path,
     process::Stdio,
     thread,
     time::{Duration, Instant},
@@ -24,16 +25,26 @@ pub const PORT: u16 = 80;
 /// What every answer ends with.
 pub const BODY: &str = "served by the lab\n";
 
+/// A file to download, of [`DOWNLOAD_BYTES`].
+pub const DOWNLOAD: &str = "download";
+
+/// How long that file is.
+pub const DOWNLOAD_BYTES: u64 = 64 << 20;
+
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Starts nginx on the load balancer's core and waits until every protected address answers.
+/// Starts nginx where connections end, on the load balancer's core, and waits until every protected address answers.
 pub fn start(topology: &Topology, outlives_parent: bool) -> Result<Running> {
     let lab = topology.lab();
     let directory = lab.path("nginx");
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    let download = fs::File::create(directory.join(DOWNLOAD)).context("cannot make the file to download")?;
+    download
+        .set_len(DOWNLOAD_BYTES)
+        .context("cannot make the file to download")?;
     let file = directory.join("nginx.conf");
-    fs::write(&file, configuration()).with_context(|| format!("cannot write {}", file.display()))?;
-    let mut command = topology.balancer().command("nginx");
+    fs::write(&file, configuration(&directory)).with_context(|| format!("cannot write {}", file.display()))?;
+    let mut command = topology.server().command("nginx");
     command
         .arg("-p")
         .arg(&directory)
@@ -65,7 +76,7 @@ fn wait_for(topology: &Topology, server: &mut Running, address: IpAddr) -> Resul
             bail!("nginx ended at once ({status})");
         }
         let knock = || Ok(TcpStream::connect_timeout(&SocketAddr::new(address, PORT), Duration::from_secs(1)).is_ok());
-        if topology.balancer().enter(knock)? {
+        if topology.server().enter(knock)? {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(20));
@@ -73,7 +84,7 @@ fn wait_for(topology: &Topology, server: &mut Running, address: IpAddr) -> Resul
     bail!("nginx does not answer at {address} after {} s", PATIENCE.as_secs())
 }
 
-fn configuration() -> String {
+fn configuration(directory: &Path) -> String {
     let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("    {kind}_temp_path {kind};\n"))
         .concat();
@@ -90,8 +101,10 @@ fn configuration() -> String {
              server {{\n        \
                  listen {PORT};\n        \
                  listen [::]:{PORT};\n        \
-                 return 200 \"{body}\\n\";\n    \
+                 location / {{ return 200 \"{body}\\n\"; }}\n        \
+                 location = /{DOWNLOAD} {{ root {}; sendfile on; }}\n    \
              }}\n\
-         }}\n"
+         }}\n",
+        directory.display()
     )
 }

@@ -13,6 +13,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use lab_ebpf::{
+    link::VLAN_ETHER_TYPE,
     range::{BOTNET_V4, BOTNET_V6, DOCUMENTATION_V6, SPOOFED_V4, SPOOFED_V6},
     seen::{DIED, MOVED, SLOTS, SYN_ACKS},
 };
@@ -36,7 +37,7 @@ const ICMPV6: u8 = 58;
 const TCP: u8 = 6;
 const SYN_ACK: u8 = 0x12;
 
-/// Where the IP header names its protocol and where TCP has its flags, in a frame without VLAN tags and IP options.
+/// Where the IP header names its protocol and where TCP has its flags, in a frame without VLAN tag and IP options.
 const V4_AT: (usize, usize) = (23, 47);
 const V6_AT: (usize, usize) = (20, 67);
 
@@ -65,16 +66,22 @@ fn from_attacker(ctx: XdpContext) -> u32 {
 /// On the load balancer's side: answers to flood sources die.
 #[xdp]
 fn from_balancer(ctx: XdpContext) -> u32 {
-    let (dies, (protocol, flags)) = match read::<u16>(&ctx, 12).map(u16::from_be) {
+    // Bytes of the link's VLAN tag, where it has one.
+    let tag = if read(&ctx, 12) == Some(VLAN_ETHER_TYPE.to_be()) {
+        4
+    } else {
+        0
+    };
+    let (dies, (protocol, flags)) = match read::<u16>(&ctx, tag + 12).map(u16::from_be) {
         Some(IPV4) => {
-            let dies = read::<u32>(&ctx, 30).is_some_and(|destination| {
+            let dies = read::<u32>(&ctx, tag + 30).is_some_and(|destination| {
                 let destination = u32::from_be(destination);
                 SPOOFED_V4.contains(destination) || BOTNET_V4.contains(destination)
             });
             (dies, V4_AT)
         }
         Some(IPV6) => {
-            let dies = read::<[u32; 2]>(&ctx, 38).is_some_and(|destination| {
+            let dies = read::<[u32; 2]>(&ctx, tag + 38).is_some_and(|destination| {
                 let network = u32::from_be(destination[1]);
                 u32::from_be(destination[0]) == DOCUMENTATION_V6
                     && (SPOOFED_V6.contains(network) || BOTNET_V6.contains(network))
@@ -87,8 +94,8 @@ fn from_balancer(ctx: XdpContext) -> u32 {
         return XDP_PASS;
     }
     count(DIED);
-    if read::<u8>(&ctx, protocol) == Some(TCP)
-        && read::<u8>(&ctx, flags).is_some_and(|flags| flags & SYN_ACK == SYN_ACK)
+    if read::<u8>(&ctx, tag + protocol) == Some(TCP)
+        && read::<u8>(&ctx, tag + flags).is_some_and(|flags| flags & SYN_ACK == SYN_ACK)
     {
         count(SYN_ACKS);
     }

@@ -1,6 +1,6 @@
 # Installs Debian packages without starting the services they bring. Arguments: the packages.
 #
-# nginx would start listening on this machine the moment it is unpacked, and again at every boot. Debian's hook against
+# nginx and HAProxy would start on this machine the moment they are unpacked, and again at every boot. Debian's hook against
 # that is /usr/sbin/policy-rc.d; a hook that is already there is the administrator's and stays.
 # Never removes a package: where apt would have to, it stops and says so.
 
@@ -15,12 +15,15 @@ fi
 DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --no-install-recommends --no-remove install "$@"
 
 for package in "$@"; do
-    if [ "$package" = nginx-light ]; then
-        echo "==> nginx: its system service stays off; the lab runs its own"
-        if [ -d /run/systemd/system ]; then
-            systemctl disable --now nginx
-        else
-            update-rc.d nginx disable
-        fi
+    case "$package" in
+        nginx-light) service=nginx ;;
+        haproxy) service=haproxy ;;
+        *) continue ;;
+    esac
+    echo "==> $service: its system service stays off; the lab runs its own"
+    if [ -d /run/systemd/system ]; then
+        systemctl disable --now "$service"
+    else
+        update-rc.d "$service" disable
     fi
 done
