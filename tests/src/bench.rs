@@ -1,10 +1,12 @@
 //! The numbers that Levee is held to. Ratios are measured side by side in one run, in alternating rounds, because the
 //! machine is shared and noisy; absolute times are for orientation.
 
+mod customers;
 mod footprint;
 mod live;
 mod machine;
 mod prepared;
+mod proofs;
 mod reaction;
 mod row;
 mod test_run;
@@ -14,7 +16,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 
-use crate::{lab, require};
+use crate::{alone, lab, require};
+pub use customers::{Cell, Clients, Defence, Matrix, Rate};
 pub use row::{Results, Row};
 
 /// Rounds of each side-by-side comparison; the median counts.
@@ -22,13 +25,16 @@ const ROUNDS: usize = 5;
 /// How long a live flood of one round lasts.
 const ROUND: Duration = Duration::from_secs(2);
 
+/// Whether a row of this name was asked for.
+type Wanted<'a> = dyn Fn(&str) -> bool + 'a;
+
 /// A group of rows that are measured together.
 struct Group {
     rows: &'static [&'static str],
     measure: fn() -> Result<Vec<Row>>,
 }
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 8] = [
     Group {
         rows: &["drop_test_run", "established_test_run"],
         measure: test_run::measure,
@@ -40,6 +46,18 @@ const GROUPS: [Group; 5] = [
     Group {
         rows: &["established_live"],
         measure: live::established,
+    },
+    Group {
+        rows: proofs::ANSWERS,
+        measure: proofs::answers,
+    },
+    Group {
+        rows: &["challenge_first_connection", "challenge_first_connection_p99"],
+        measure: proofs::first_connection,
+    },
+    Group {
+        rows: &["guard_established", "guard_established_cost"],
+        measure: proofs::guard,
     },
     Group {
         rows: &["first_drop"],
@@ -59,8 +77,13 @@ pub fn run(only: Option<&str>) -> Result<Results> {
     require::root()?;
     lab::sweep();
     let wanted = |name: &str| only.is_none_or(|pattern| name.contains(pattern));
-    if !GROUPS.iter().flat_map(|group| group.rows).any(|name| wanted(name)) {
-        let names: Vec<_> = GROUPS.iter().flat_map(|group| group.rows).copied().collect();
+    let names: Vec<String> = GROUPS
+        .iter()
+        .flat_map(|group| group.rows)
+        .map(|name| (*name).to_owned())
+        .chain(customers::names())
+        .collect();
+    if !names.iter().any(|name| wanted(name)) {
         bail!(
             "--only {}: no row has that in its name; there are {}",
             only.unwrap_or_default(),
@@ -70,11 +93,21 @@ pub fn run(only: Option<&str>) -> Result<Results> {
     let mut results = Vec::new();
     for group in GROUPS.iter().filter(|group| group.rows.iter().any(|name| wanted(name))) {
         eprintln!("measuring {} ..", group.rows.join(", "));
-        results.extend((group.measure)()?.into_iter().filter(|row| wanted(row.name)));
+        let _turn = alone::wait()?;
+        results.extend((group.measure)()?);
     }
+    let mut matrix = None;
+    if customers::names().iter().any(|name| wanted(name)) {
+        eprintln!("measuring what customers meet ..");
+        let (rows, cells) = customers::measure(&wanted)?;
+        results.extend(rows);
+        matrix = Some(cells);
+    }
+    results.retain(|row| wanted(&row.name));
     Ok(Results {
         machine: machine::describe()?,
         results,
+        customers: matrix,
     })
 }
 
@@ -87,7 +120,7 @@ pub fn table(results: &Results) -> String {
     for row in &results.results {
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.1}"));
         table.add_row([
-            row.name.to_owned(),
+            row.name.clone(),
             format!("{:.1} {}", row.value, row.unit),
             number(row.baseline),
             row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
@@ -96,8 +129,12 @@ pub fn table(results: &Results) -> String {
         ]);
     }
     let machine = &results.machine;
+    let matrix = results
+        .customers
+        .as_ref()
+        .map_or_else(String::new, |matrix| format!("{}\n\n", customers::table(matrix)));
     format!(
-        "{table}\n{} with {} cores, Linux {}",
+        "{matrix}{table}\n{} with {} cores, Linux {}",
         machine.cpu, machine.cores, machine.kernel
     )
 }

@@ -7,7 +7,7 @@ use aya::{
     programs::{Xdp, XdpMode, loaded_programs},
 };
 
-use crate::object;
+use crate::{command::output, netns::Netns, object};
 
 /// One of the comparators of `tests/ebpf/src/compare.rs`; `next` is the program that it calls, if it calls one.
 pub struct Comparator {
@@ -93,6 +93,22 @@ impl Comparator {
     }
 }
 
+/// The kernel's id of the XDP program on an interface.
+///
+/// # Errors
+/// There is none.
+pub fn attached(namespace: &Netns, interface: &str) -> Result<u32> {
+    let text = output(
+        namespace
+            .command("ip")
+            .args(["-json", "link", "show", "dev", interface]),
+    )?;
+    let links: serde_json::Value = serde_json::from_str(&text).context("`ip -json` printed no JSON")?;
+    let id = links[0]["xdp"]["prog"]["id"].as_u64();
+    let id = id.with_context(|| format!("{interface} has no XDP program: {text}"))?;
+    Ok(u32::try_from(id)?)
+}
+
 /// Run count and time of a program, as the kernel accounts them.
 #[derive(Clone, Copy, Debug)]
 pub struct Accounting {
@@ -112,6 +128,12 @@ impl Accounting {
             runs: info.run_count(),
             time_ns: info.run_time().as_nanos() as u64,
         })
+    }
+
+    /// Runs since `earlier`.
+    #[must_use]
+    pub const fn runs_since(self, earlier: Self) -> u64 {
+        self.runs - earlier.runs
     }
 
     /// Nanoseconds of a run since `earlier`.

@@ -8,6 +8,7 @@ use aya_ebpf::{
     maps::{LruHashMap, PerCpuArray, ProgramArray},
     programs::XdpContext,
 };
+use lab_ebpf::range::SPOOFED_V4;
 
 const ETHERNET_LEN: usize = 14;
 const V4_LEN: usize = 20;
@@ -34,6 +35,15 @@ static NEXT: ProgramArray = ProgramArray::with_max_entries(1, 0);
 fn bare(ctx: XdpContext) -> u32 {
     match tcp_flags(&ctx) {
         Some(flags) if flags & (SYN | ACK) == SYN => XDP_DROP,
+        _ => XDP_PASS,
+    }
+}
+
+/// Drops what comes from where the flood comes from, and nothing else: the most that any defence could do.
+#[xdp(frags)]
+fn ceiling(ctx: XdpContext) -> u32 {
+    match read::<[u8; 4]>(&ctx, ETHERNET_LEN + 12) {
+        Some(source) if SPOOFED_V4.contains(u32::from_be_bytes(source)) => XDP_DROP,
         _ => XDP_PASS,
     }
 }

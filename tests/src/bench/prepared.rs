@@ -25,17 +25,14 @@ pub(super) fn load(bpffs: &Path) -> Result<Kernel> {
     })?;
     let source_limit = limit(1_000, 2_000)?;
     kernel.put_settings(&KernelSettings {
-        mode: Mode::Enforce,
-        source_limit,
         samples_per_second: 10,
+        ..KernelSettings::new(Mode::Enforce, source_limit)
     })?;
     let more = (0..MORE_ADDRESSES).map(|n| IpAddr::from([198, 51, 101, n as u8]));
     for address in vips().into_iter().chain(more) {
         kernel.put_address(&AddressState {
-            address,
-            limit: limit(20_000, 20_000)?,
-            blackhole: None,
             local: true,
+            ..AddressState::new(address, limit(20_000, 20_000)?)
         })?;
     }
     // Spread over the space that the flood's sources come from, so that look-ups walk the trie.

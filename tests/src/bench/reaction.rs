@@ -54,16 +54,10 @@ fn once() -> Result<f64> {
     let (first_drop_ns, report) = topology.balancer().enter(|| {
         let mut kernel = prepared::load(&topology.lab().bpf_directory())?;
         let limit = prepared::limit(RATE, BURST)?;
-        kernel.put_settings(&KernelSettings {
-            mode: Mode::Enforce,
-            source_limit: limit,
-            samples_per_second: 0,
-        })?;
+        kernel.put_settings(&KernelSettings::new(Mode::Enforce, limit))?;
         kernel.put_address(&AddressState {
-            address: vips()[0],
-            limit,
-            blackhole: None,
             local: true,
+            ..AddressState::new(vips()[0], limit)
         })?;
         kernel.attach(BALANCER_INTERFACE, XdpMode::Native)?;
         let outcome = watch(&topology, &flood, || Ok(kernel.counters()?.host.dropped));

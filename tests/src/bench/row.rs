@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::machine::Machine;
+use super::{customers::Matrix, machine::Machine};
 
 /// What is asked of a figure.
 #[derive(Clone, Copy, Debug)]
@@ -13,13 +13,17 @@ pub(super) enum Target {
     RatioAtLeast(f64),
     /// The value is at most this.
     AtMost(f64),
+    /// The value is at least this.
+    AtLeast(f64),
+    /// Nothing: the figure is there to compare others with.
+    Orientation,
 }
 
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
     /// Its name, for `--only`.
-    pub name: &'static str,
+    pub name: String,
     /// What was measured.
     pub value: f64,
     /// Of what.
@@ -28,7 +32,7 @@ pub struct Row {
     pub baseline: Option<f64>,
     /// Value by baseline.
     pub ratio: Option<f64>,
-    /// What it should be.
+    /// What it should be; `orientation` if it is there to compare others with.
     pub target: String,
     /// Whether it is.
     pub met: bool,
@@ -41,14 +45,22 @@ pub struct Results {
     pub machine: Machine,
     /// The figures.
     pub results: Vec<Row>,
+    /// What customers met, defence by defence; none if no row of it was asked for.
+    pub customers: Option<Matrix>,
 }
 
 impl Row {
     /// A figure with a baseline.
-    pub(super) fn compared(name: &'static str, value: f64, unit: &'static str, baseline: f64, target: Target) -> Self {
+    pub(super) fn compared(
+        name: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        baseline: f64,
+        target: Target,
+    ) -> Self {
         let ratio = value / baseline;
         Self {
-            name,
+            name: name.into(),
             value,
             unit,
             baseline: Some(baseline),
@@ -59,9 +71,9 @@ impl Row {
     }
 
     /// A figure by itself.
-    pub(super) fn absolute(name: &'static str, value: f64, unit: &'static str, target: Target) -> Self {
+    pub(super) fn absolute(name: impl Into<String>, value: f64, unit: &'static str, target: Target) -> Self {
         Self {
-            name,
+            name: name.into(),
             value,
             unit,
             baseline: None,
@@ -78,6 +90,8 @@ impl Target {
             Self::RatioAtMost(most) => format!("ratio <= {most}"),
             Self::RatioAtLeast(least) => format!("ratio >= {least}"),
             Self::AtMost(most) => format!("<= {most} {unit}"),
+            Self::AtLeast(least) => format!(">= {least} {unit}"),
+            Self::Orientation => "orientation".to_owned(),
         }
     }
 
@@ -86,6 +100,8 @@ impl Target {
             Self::RatioAtMost(most) => ratio <= most,
             Self::RatioAtLeast(least) => ratio >= least,
             Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+            Self::Orientation => true,
         }
     }
 }
