@@ -90,6 +90,7 @@ pub fn run(only: Option<&str>) -> Result<Results> {
             names.join(", ")
         );
     }
+    let machine = machine::describe()?;
     let mut results = Vec::new();
     for group in GROUPS.iter().filter(|group| group.rows.iter().any(|name| wanted(name))) {
         eprintln!("measuring {} ..", group.rows.join(", "));
@@ -105,7 +106,7 @@ pub fn run(only: Option<&str>) -> Result<Results> {
     }
     results.retain(|row| wanted(&row.name));
     Ok(Results {
-        machine: machine::describe()?,
+        machine,
         results,
         customers: matrix,
     })
@@ -134,8 +135,8 @@ pub fn table(results: &Results) -> String {
         .as_ref()
         .map_or_else(String::new, |matrix| format!("{}\n\n", customers::table(matrix)));
     format!(
-        "{matrix}{table}\n{} with {} cores, Linux {}",
-        machine.cpu, machine.cores, machine.kernel
+        "{matrix}{table}\n{} with {} cores, Linux {}; {:.0} % busy with something else before the run",
+        machine.cpu, machine.cores, machine.kernel, machine.busy_percent
     )
 }
 

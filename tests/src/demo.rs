@@ -1,9 +1,9 @@
 //! The demonstration: real customers without a flood, with one, and with one and the agent.
 
-mod drop_watch;
 mod phase;
 mod progress;
 mod show;
+mod watch;
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     alone,
-    levee::{Agent, Drops, Settings},
+    levee::{Agent, Settings},
     server,
     topology::Topology,
 };
@@ -27,6 +27,14 @@ pub enum Kind {
     Botnet,
     /// A random source address in every packet.
     Spoofed,
+}
+
+/// What the agent is configured with: the lab's thresholds, and leave to set the sysctls that cookies need.
+fn settings() -> Settings {
+    Settings {
+        more: "[verify]\nset_sysctls = true\n".to_owned(),
+        ..Settings::default()
+    }
 }
 
 /// What the demonstration is to be.
@@ -62,7 +70,10 @@ pub struct Phase {
     pub flood_offered_pps: f64,
     /// Flood packets per second that got past the interface into the host.
     pub flood_passed_pps: f64,
-    /// Flood packets per second that Levee dropped. Offered but neither passed nor dropped: lost in a full receive ring.
+    /// SYNs per second that Levee answered by itself at the interface, to make their sources prove that they are real.
+    pub flood_answered_pps: f64,
+    /// Flood packets per second that Levee dropped. Offered but neither passed, answered nor dropped: lost in a full receive
+    /// ring.
     pub flood_dropped_pps: f64,
 }
 
@@ -71,7 +82,7 @@ pub struct Phase {
 pub struct Outcome {
     /// The three phases, in their order.
     pub phases: [Phase; 3],
-    /// From the first flood packet to the first one dropped, ms; none if nothing was dropped.
+    /// From the first flood packet to the first one that Levee dropped or answered, ms; none if it did neither.
     pub first_drop_ms: Option<f64>,
 }
 
@@ -93,10 +104,10 @@ pub fn run(options: &Options, progress: &Progress) -> Result<(Outcome, Topology)
     progress.step("customers visit, the flood runs, nothing protects the load balancer");
     let unprotected = phase::flood_unprotected(&topology, options)?;
     progress.step("starting the agent on the load balancer");
-    let agent = Agent::start(&topology, &Settings::default(), options.keep)?;
-    let drops = Drops::open(topology.lab())?;
+    let agent = Agent::start(&topology, &settings(), options.keep)?;
+    let counters = phase::Counters::open(&topology)?;
     progress.step("customers visit, the flood runs, the agent protects the load balancer");
-    let (protected, first_drop_ms) = phase::flood_protected(&topology, options, &drops)?;
+    let (protected, first_drop_ms) = phase::flood_protected(&topology, options, &counters)?;
     progress.finish();
     if options.keep {
         topology.keep()?;

@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{Map, MapData, PerCpuArray};
 use serde_json::Value;
-use xdp_common::{CpuState, Reason, map_name};
+use xdp_common::{Action, AddressCpu, CpuState, Reason, map_name};
 
 use crate::{
     addresses::vips,
@@ -259,11 +259,8 @@ impl std::fmt::Debug for Drops {
 impl Drops {
     /// Opens the pinned map of a lab whose agent has started.
     pub fn open(lab: &Lab) -> Result<Self> {
-        let version = format!("levee/v{}", map_name::PIN_VERSION);
-        let pin = lab.bpf_directory().join(version).join(map_name::CPU);
-        let data = MapData::from_pin(&pin).with_context(|| format!("cannot open the pinned map {}", pin.display()))?;
         Ok(Self {
-            map: PerCpuArray::try_from(Map::PerCpuArray(data))?,
+            map: PerCpuArray::try_from(Map::PerCpuArray(pinned(lab, map_name::CPU)?))?,
         })
     }
 
@@ -275,4 +272,50 @@ impl Drops {
             .context("cannot read the count of dropped packets")?;
         Ok(values.iter().map(|state| state.dropped).sum())
     }
+}
+
+/// The kernel's own count of the SYNs that it answered, which goes on when the agent is dead.
+pub struct Answers {
+    map: PerCpuArray<MapData, AddressCpu>,
+}
+
+impl std::fmt::Debug for Answers {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Answers").finish_non_exhaustive()
+    }
+}
+
+impl Answers {
+    /// More protected addresses than any lab has.
+    const SLOTS: u32 = 64;
+
+    /// Opens the pinned map of a lab whose agent has started.
+    pub fn open(lab: &Lab) -> Result<Self> {
+        Ok(Self {
+            map: PerCpuArray::try_from(Map::PerCpuArray(pinned(lab, map_name::ADDRESS_CPU)?))?,
+        })
+    }
+
+    /// SYNs answered, at all protected addresses together, since the program was first loaded.
+    pub fn total(&self) -> Result<u64> {
+        let replies = || Reason::ALL.iter().filter(|reason| reason.action() == Action::Reply);
+        let mut total = 0;
+        for slot in 0..Self::SLOTS {
+            let cpus = self
+                .map
+                .get(&slot, 0)
+                .context("cannot read the counters of an address")?;
+            total += cpus
+                .iter()
+                .flat_map(|cpu| replies().map(|reason| cpu.packets[reason.index()]))
+                .sum::<u64>();
+        }
+        Ok(total)
+    }
+}
+
+fn pinned(lab: &Lab, map: &str) -> Result<MapData> {
+    let version = format!("levee/v{}", map_name::PIN_VERSION);
+    let pin = lab.bpf_directory().join(version).join(map);
+    MapData::from_pin(&pin).with_context(|| format!("cannot open the pinned map {}", pin.display()))
 }

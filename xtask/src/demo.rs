@@ -30,9 +30,9 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Flood {
     /// Some hundred real addresses, each far over its threshold
-    #[default]
     Botnet,
     /// A new random source address in every packet
+    #[default]
     Spoofed,
 }
 
@@ -65,10 +65,10 @@ mod tests {
         let args = Args {
             json: true,
             keep: true,
-            flood: Flood::Spoofed,
+            flood: Flood::Botnet,
             lab: vec!["--seconds".into(), "2".into()],
         };
-        let expected = ["demo", "--flood", "spoofed", "--json", "--keep", "--seconds", "2"];
+        let expected = ["demo", "--flood", "botnet", "--json", "--keep", "--seconds", "2"];
         assert_eq!(arguments(&args), expected);
     }
 }

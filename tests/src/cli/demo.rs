@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     keep: bool,
     /// Who floods
-    #[arg(long, value_enum, default_value_t = Flood::Botnet)]
+    #[arg(long, value_enum, default_value_t = Flood::Spoofed)]
     flood: Flood,
     /// How long customers come in each phase, 15 at most
     #[arg(long, default_value_t = 5.0)]

@@ -30,14 +30,15 @@ pub fn table(outcome: &Outcome) -> String {
         count(phase.flood_offered_pps)
     });
     row("  passed to the host", &|phase| count(phase.flood_passed_pps));
+    row("  answered by Levee", &|phase| count(phase.flood_answered_pps));
     row("  dropped by Levee", &|phase| count(phase.flood_dropped_pps));
     row("  lost in the full receive ring", &|phase| count(lost(phase)));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     let first_drop = match outcome.first_drop_ms {
-        Some(ms) => format!("First flood packet to first drop: {} ms.", milliseconds(ms)),
-        None => "No flood packet was dropped.".to_owned(),
+        Some(ms) => format!("First flood packet to first drop or answer: {} ms.", milliseconds(ms)),
+        None => "No flood packet was dropped or answered.".to_owned(),
     };
     format!("{table}\n{first_drop}")
 }
@@ -51,7 +52,7 @@ fn title(phase: &Phase) -> &'static str {
 }
 
 fn lost(phase: &Phase) -> f64 {
-    (phase.flood_offered_pps - phase.flood_passed_pps - phase.flood_dropped_pps).max(0.0)
+    (phase.flood_offered_pps - phase.flood_passed_pps - phase.flood_answered_pps - phase.flood_dropped_pps).max(0.0)
 }
 
 /// One plain sentence, or two, that say what the numbers say.
@@ -80,21 +81,28 @@ fn verdict(calm: &Phase, bare: &Phase, guarded: &Phase) -> &'static str {
     let slow_ms = f64::max(20.0, 5.0 * calm.connect_p99_ms);
     let served = |phase: &Phase| phase.client_success_ratio >= calm.client_success_ratio - 0.005;
     let quick = |phase: &Phase| phase.connect_p99_ms <= slow_ms;
-    if guarded.flood_dropped_pps == 0.0 {
-        return "Levee dropped nothing: these thresholds do not tell this flood from customers.";
+    if guarded.flood_dropped_pps + guarded.flood_answered_pps == 0.0 {
+        return "Levee did nothing: this flood stays below every threshold.";
     }
     match (served(guarded), quick(guarded)) {
         _ if served(bare) && quick(bare) => {
             "This flood is too small to hurt this machine even without the agent: try a higher --rate."
         }
+        (true, true) if guarded.flood_answered_pps > guarded.flood_dropped_pps => {
+            "Levee answered the flood at the interface, so that sources had to prove that they are real: customers did without \
+             noticing, and of the flood nothing came back."
+        }
         (true, true) => "Levee kept the customers in, and they noticed nothing.",
         (true, false) => "Levee kept the customers in, but some had to wait: packets were lost before Levee saw them.",
         (false, _) if guarded.client_success_ratio > bare.client_success_ratio => {
-            "Levee helped, but customers were lost: these thresholds do not tell them from this flood."
+            "Levee helped, but customers were lost."
         }
-        (false, _) => "Levee did not help: these thresholds do not tell customers from this flood.",
+        (false, _) => "Levee did not help here.",
     }
 }
+
+/// The address that is flooded and visited by hand: the lab's first.
+const VISITED: &str = "198.51.100.10";
 
 /// What to type in a lab that was kept.
 pub fn commands(topology: &Topology) -> Result<String> {
@@ -108,7 +116,7 @@ pub fn commands(topology: &Topology) -> Result<String> {
     let lab = binary::lab()?;
     let lab = lab.display();
     let flood = format!(
-        "ip netns exec {} {lab} flood --interface {} --rate 300000 --seconds 20",
+        "ip netns exec {} {lab} flood --interface {} --sources spoofed --v6-percent 0 --target {VISITED} --rate 300000 --seconds 20",
         topology.attacker().name(),
         topology.flood_interface()
     );
@@ -117,14 +125,12 @@ pub fn commands(topology: &Topology) -> Result<String> {
         format!("  {agent} status"),
         format!("  {agent} sources"),
         format!("  {agent} stats"),
+        format!("  {agent} rung"),
         format!("  {agent} block-ip 203.0.113.7 --ttl 5m"),
         "Flood it again, and visit it as a customer:".to_owned(),
         format!("  {flood}"),
         format!("  ip netns exec {} {lab} load", topology.client().name()),
-        format!(
-            "  ip netns exec {} curl -s http://198.51.100.10/",
-            topology.client().name()
-        ),
+        format!("  ip netns exec {} curl -s http://{VISITED}/", topology.client().name()),
         "Take it down:".to_owned(),
         format!("  {lab} down {}", topology.lab().name()),
     ]
@@ -164,6 +170,7 @@ mod tests {
             connect_p99_ms: p99,
             flood_offered_pps: 300_000.0,
             flood_passed_pps: 10_000.0,
+            flood_answered_pps: 0.0,
             flood_dropped_pps: 280_000.0,
         }
     }
@@ -197,22 +204,34 @@ mod tests {
             flood_dropped_pps: 0.0,
             ..phase("flood_protected", 1.0, 0.9)
         };
-        assert!(verdict(&calm, &phase("flood_unprotected", 0.6, 1_500.0), &idle).contains("dropped nothing"));
+        let bare = phase("flood_unprotected", 0.6, 1_500.0);
+        assert!(verdict(&calm, &bare, &idle).contains("did nothing"));
+        let answering = Phase {
+            flood_answered_pps: 290_000.0,
+            flood_dropped_pps: 0.0,
+            ..phase("flood_protected", 1.0, 0.9)
+        };
+        assert!(verdict(&calm, &bare, &answering).contains("prove that they are real"));
     }
 
     #[test]
-    fn what_is_neither_passed_nor_dropped_was_lost() {
+    fn what_is_neither_passed_nor_answered_nor_dropped_was_lost() {
         let outcome = Outcome {
             phases: [
                 phase("calm", 1.0, 0.4),
                 phase("flood_unprotected", 0.5, 9.0),
-                phase("flood_protected", 1.0, 0.9),
+                Phase {
+                    flood_answered_pps: 7_000.0,
+                    ..phase("flood_protected", 1.0, 0.9)
+                },
             ],
             first_drop_ms: Some(2.25),
         };
         let text = table(&outcome);
         assert!(
-            text.contains("10,000") && text.contains("280,000") && text.contains("2.2 ms"),
+            ["10,000", "280,000", "7,000", "3,000", "2.2 ms"]
+                .iter()
+                .all(|figure| text.contains(figure)),
             "{text}"
         );
     }

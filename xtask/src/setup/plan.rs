@@ -27,8 +27,13 @@ const TOOLS: &[Tool] = &[
     tool("hping3", "hping3", "a flood that others know"),
     tool("ethtool", "ethtool", "offloads of the lab's links"),
     tool("haproxy", "haproxy", "another server that many have"),
+    tool("iptables", "iptables", "what users take against floods, for comparison"),
     tool("nft", "nftables", "customers behind a NAT and behind a firewall"),
-    tool("tshark", "tshark", "checks of every header and checksum that was captured"),
+    tool(
+        "tshark",
+        "tshark",
+        "checks of every header and checksum that was captured",
+    ),
     tool("tcpdump", "tcpdump", "captures for tests that look at the wire"),
 ];
 
