@@ -67,6 +67,8 @@ pub struct CpuState {
     pub lookups_left: u64,
     /// No sample before this instant, ns.
     pub next_sample_ns: u64,
+    /// This CPU met a heavy source less than [`crate::source::HEAVY_NS`] before that, ns.
+    pub heavy_until_ns: u64,
     /// Heavy sources that may still get a record in this jiffy.
     pub promotions_left: u64,
     /// Heavy sources that got no record because that was spent or the map refused.

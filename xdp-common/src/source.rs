@@ -13,6 +13,9 @@ pub const PROMOTIONS_PER_TICK: u32 = 16;
 /// While an address has nothing left, one SYN of so many is looked at, and stands for all of them.
 pub const SAMPLING: u64 = 32;
 
+/// A CPU looks into its cache of heavy sources for each stranger so long after it met one.
+pub const HEAVY_NS: u64 = 2_000_000_000;
+
 /// The shared record of a heavy source. Counts lag by what CPUs hold in their [`SourceLocal`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

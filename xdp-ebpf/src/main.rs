@@ -31,33 +31,23 @@ pub(crate) fn levee(ctx: XdpContext) -> u32 {
     let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
         return xdp_action::XDP_PASS;
     };
-    if parse(&ctx, examined) {
-        judge(&ctx, settings, examined);
-        if examined.judgement.reason.action() == Action::Reply {
-            answer(&ctx, settings, examined);
-        }
+    look(&ctx, settings, examined);
+    if examined.judgement.reason.action() == Action::Reply {
+        answer(&ctx, settings, examined);
     }
-    finish(&ctx, settings, examined)
+    finish(&ctx, settings, &examined.judgement)
 }
 
-/// False when there is nothing to judge: then the verdict is there already.
 #[inline(never)]
-fn parse(ctx: &XdpContext, examined: &mut Examined) -> bool {
-    match xdp_ebpf::parse(&XdpFrame(ctx)) {
+fn look(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) {
+    examined.judgement = match xdp_ebpf::parse(&XdpFrame(ctx)) {
         Ok(packet) => {
             examined.packet = packet;
-            true
+            verifier::reload();
+            xdp_ebpf::judge(&examined.packet, &KernelTables::new(ctx, settings))
         }
-        Err(reason) => {
-            examined.judgement = Judgement::of_nobody(reason);
-            false
-        }
-    }
-}
-
-#[inline(never)]
-fn judge(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) {
-    examined.judgement = xdp_ebpf::judge(&examined.packet, &KernelTables::new(ctx, settings));
+        Err(reason) => Judgement::of_nobody(reason),
+    };
 }
 
 #[inline(never)]
@@ -76,9 +66,8 @@ fn answer(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined
 }
 
 /// Counts, tells, acts: the one exit.
-#[inline(never)]
-fn finish(ctx: &XdpContext, settings: &'static Settings, examined: &Examined) -> u32 {
-    let judgement = &examined.judgement;
+#[inline(always)]
+fn finish(ctx: &XdpContext, settings: &'static Settings, judgement: &Judgement) -> u32 {
     let tables = KernelTables::new(ctx, settings);
     account::count(&tables, judgement);
     if judgement.excess {

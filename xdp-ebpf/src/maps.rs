@@ -19,7 +19,7 @@ use xdp_common::{
     listener::{self, FRESH_NS, ListenerFacts, ListenerKey, ListenerLocal, state},
     retry::{self, Reach, RetryLine},
     sketch::{self, Block},
-    source::{LOCAL_SLOTS, SAMPLING},
+    source::{HEAVY_NS, LOCAL_SLOTS, SAMPLING},
     word::SharedWord as _,
 };
 use xdp_ebpf::{
@@ -338,6 +338,16 @@ impl Tables for KernelTables<'_> {
             cpu.overload_syns % SAMPLING == 0
         })
         .unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn meets_heavy_sources(&self, now_ns: u64) -> bool {
+        self.with_cpu(|cpu| now_ns < cpu.heavy_until_ns).unwrap_or(true)
+    }
+
+    #[inline(always)]
+    fn met_heavy_source(&self, now_ns: u64) {
+        self.with_cpu(|cpu| cpu.heavy_until_ns = now_ns + HEAVY_NS);
     }
 
     #[inline(always)]

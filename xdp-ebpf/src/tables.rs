@@ -109,6 +109,10 @@ pub trait Tables {
     fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32;
     /// True for one of [`SAMPLING`](xdp_common::source::SAMPLING) calls on this CPU.
     fn sampling_turn(&self) -> bool;
+    /// Whether this CPU met heavy sources lately: only then is its cache of them worth a look for each stranger.
+    fn meets_heavy_sources(&self, now_ns: u64) -> bool;
+    /// Notes that it did.
+    fn met_heavy_source(&self, now_ns: u64);
     /// This CPU's cache slot for heavy sources.
     fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R>;
     /// The shared record of a heavy source.

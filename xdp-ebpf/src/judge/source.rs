@@ -34,6 +34,7 @@ pub(super) fn admit<T: Tables>(source: &Address, hash: u64, syns: u64, tables: &
                 return true;
             }
             take_slot(slot, source, tables);
+            tables.met_heavy_source(now_ns);
         }
     }
     admit_heavy(slot, source, settings, tables, now_ns)

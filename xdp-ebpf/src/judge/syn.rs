@@ -26,7 +26,8 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
         true if tables.sampling_turn() => SAMPLING,
         true => 0,
     };
-    let source_within = source::admit(&source, hash, stands_for, tables, now_ns);
+    let source_within = stands_for == 0 && !tables.meets_heavy_sources(now_ns)
+        || source::admit(&source, hash, stands_for, tables, now_ns);
     if policy.floor(now_ns) < Rung::Limit as u8 {
         return Verdict::within(Reason::Syn);
     }
