@@ -4,9 +4,12 @@ use tokio::sync::oneshot;
 
 use crate::{
     config::Config,
-    control::api::{AllowRequest, BlockRequest, Done, ModeRequest, RemoveRequest, TargetQuery, ThresholdRequest},
+    control::api::{
+        AllowRequest, BlockRequest, Done, ModeRequest, RemoveRequest, RungRequest, TargetQuery, ThresholdRequest,
+    },
     decide::Refusal,
-    host::HostFacts,
+    host::{HostFacts, TcpFacts},
+    ladder::Rung,
     tables::SourceUsage,
 };
 
@@ -25,6 +28,8 @@ pub enum Command {
     SetThreshold(ThresholdRequest),
     /// Go back to the configured one.
     UnsetThreshold(TargetQuery),
+    /// Put addresses on a rung, or let them take it by themselves again.
+    SetRung(RungRequest),
     /// Set the mode.
     SetMode(ModeRequest),
     /// Go over to a configuration that was read and found sound.
@@ -44,6 +49,9 @@ impl Command {
             Self::Unallow(request) => format!("unallow-ip {}", request.target),
             Self::SetThreshold(request) => format!("threshold set {}", request.target),
             Self::UnsetThreshold(query) => format!("threshold unset {}", query.target),
+            Self::SetRung(RungRequest { target, rung, .. }) => {
+                format!("rung {target} {}", rung.map_or("auto", Rung::name))
+            }
             Self::SetMode(ModeRequest { mode: Some(mode), .. }) => format!("mode set {mode}"),
             Self::SetMode(_) => "mode unset".to_owned(),
             Self::Reload(_) => "reload".to_owned(),
@@ -58,6 +66,7 @@ impl Command {
             Self::Block(request) => request.reason.as_deref(),
             Self::Allow(request) => request.reason.as_deref(),
             Self::SetThreshold(request) => request.reason.as_deref(),
+            Self::SetRung(request) => request.reason.as_deref(),
             Self::SetMode(request) => request.reason.as_deref(),
             Self::Unblock(_) | Self::Unallow(_) | Self::UnsetThreshold(_) | Self::Reload(_) | Self::Detach => None,
         }
@@ -82,6 +91,8 @@ pub struct Order {
 pub enum Message {
     /// A command.
     Order(Box<Order>),
+    /// What the host's TCP is like now, or why that could not be read.
+    Host(Result<Box<TcpFacts>, String>),
     /// A question that only the kernel's tables answer: the sources recorded now.
     Sources(oneshot::Sender<Result<Vec<SourceUsage>, Refusal>>),
 }

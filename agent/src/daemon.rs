@@ -18,7 +18,7 @@ use crate::{
     control::{self, server::Handle},
     engine::{Engine, start::Parts},
     export,
-    host::HostFacts,
+    host::{HostFacts, TcpFacts, ThisHost},
     kernel::{Kernel, LoadOptions},
     ledger::Ledger,
     lock::Lock,
@@ -58,11 +58,14 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         tracing::warn!("{warning}");
     }
     let tables: Box<dyn KernelTables> = Box::new(kernel);
+    let tcp = TcpFacts::read().await?;
     let engine = Engine::start(
         Parts {
             tables,
             ledger,
             config,
+            host: Box::new(ThisHost),
+            tcp,
             warnings,
             set_log_level,
         },
@@ -76,6 +79,7 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         socket,
     };
     let engine = tokio::spawn(drive(engine, messages));
+    tokio::spawn(look(handle.engine.clone()));
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control::server::serve(listener, handle.clone(), until(stopped)));
     if let Some(listener) = metrics {
@@ -175,6 +179,19 @@ fn say_what_stays(snapshot: &Snapshot) {
     );
 }
 
+/// Looks at the host's TCP each second, as long as there is an engine to be told.
+async fn look(engine: mpsc::Sender<Message>) {
+    let mut ticker = ticker(config::units::Interval::SECOND);
+    loop {
+        ticker.tick().await;
+        let looked = TcpFacts::read().await;
+        let looked = looked.map(Box::new).map_err(|error| format!("{error:#}"));
+        if engine.send(Message::Host(looked)).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// The engine's loop: polls by its interval, carries out what arrives.
 async fn drive(mut engine: Engine, mut messages: mpsc::Receiver<Message>) {
     let mut interval = engine.config().poll_interval;
@@ -209,6 +226,7 @@ fn answer(engine: &mut Engine, message: Message) {
             let answer = engine.carry_out(&mut order, Now::read());
             let _ = order.answer.send(answer);
         }
+        Message::Host(looked) => engine.look(looked, Now::read()),
         Message::Sources(answer) => drop(answer.send(engine.sources())),
     }
 }

@@ -87,6 +87,69 @@ impl fmt::Display for Method {
     }
 }
 
+/// How an address in verify makes a source prove itself, as the configuration says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum MethodChoice {
+    /// By cookie where this host has the address and its kernel makes cookies, by challenge otherwise.
+    Auto,
+    /// By a SYN cookie of this host's kernel, where that can be.
+    Cookie,
+    /// By a reset.
+    Challenge,
+    /// Not at all: SYNs of unknown sources are dropped.
+    Drop,
+}
+
+impl MethodChoice {
+    /// What it comes to. Without a listener's kernel there are no cookies, whoever asks for them.
+    #[must_use]
+    pub const fn resolve(self, local: bool, syncookies: Syncookies) -> Method {
+        match self {
+            Self::Drop => Method::Drop,
+            Self::Challenge => Method::Challenge,
+            Self::Auto | Self::Cookie => match (local, syncookies) {
+                (true, Syncookies::WhenFull | Syncookies::Always) => Method::Cookie,
+                (false, _) | (true, Syncookies::Never) => Method::Challenge,
+            },
+        }
+    }
+}
+
+impl fmt::Display for MethodChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cookie => "cookie",
+            Self::Challenge => "challenge",
+            Self::Drop => "drop",
+        })
+    }
+}
+
+/// The highest rung that the kernel side may take by itself, as the configuration says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum HighestRung {
+    /// What exceeds the rate is dropped.
+    Limit,
+    /// Over its rate, the address makes SYNs prove their sources.
+    Verify,
+}
+
+impl HighestRung {
+    /// The rung itself.
+    #[must_use]
+    pub const fn rung(self) -> Rung {
+        match self {
+            Self::Limit => Rung::Limit,
+            Self::Verify => Rung::Verify,
+        }
+    }
+}
+
 /// `net.ipv4.tcp_syncookies`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -182,6 +245,26 @@ mod tests {
         assert_eq!(forced.at(MonotonicNs(100)), None);
         let endless = ForcedRung { until: None, ..forced };
         assert_eq!(endless.at(MonotonicNs(u64::MAX)), Some(Rung::Known));
+    }
+
+    #[test]
+    fn cookies_need_a_listener_and_a_kernel_that_makes_them() {
+        use Syncookies::{Always, Never, WhenFull};
+        for (choice, local, syncookies, method) in [
+            (MethodChoice::Auto, true, Always, Method::Cookie),
+            (MethodChoice::Auto, true, WhenFull, Method::Cookie),
+            (MethodChoice::Auto, true, Never, Method::Challenge),
+            (MethodChoice::Auto, false, Always, Method::Challenge),
+            (MethodChoice::Cookie, true, Never, Method::Challenge),
+            (MethodChoice::Challenge, true, Always, Method::Challenge),
+            (MethodChoice::Drop, true, Always, Method::Drop),
+        ] {
+            assert_eq!(
+                choice.resolve(local, syncookies),
+                method,
+                "{choice} {local} {syncookies:?}"
+            );
+        }
     }
 
     #[test]

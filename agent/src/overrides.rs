@@ -12,7 +12,7 @@ use crate::{
         prefix,
         units::{Burst, Rate},
     },
-    tables::{Limit, ListAction, Mode},
+    tables::{Limit, ListAction, Mode, Rung},
 };
 
 /// Actor of what the daemon found in the kernel without having put it there.
@@ -122,6 +122,15 @@ pub struct ModeOverride {
     pub origin: Origin,
 }
 
+/// The rung that an address was put on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RungOverride {
+    /// The rung.
+    pub rung: Rung,
+    /// Who, when, why, until.
+    pub origin: Origin,
+}
+
 /// Everything asked for at run time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -131,6 +140,8 @@ pub struct Overrides {
     pub blackholes: BTreeMap<IpAddr, BlackholeOverride>,
     /// Thresholds.
     pub thresholds: BTreeMap<ThresholdTarget, ThresholdOverride>,
+    /// Rungs.
+    pub rungs: BTreeMap<IpAddr, RungOverride>,
     /// Mode.
     pub mode: Option<ModeOverride>,
 }
@@ -150,6 +161,10 @@ pub enum Change {
     PutThreshold(ThresholdTarget, ThresholdOverride),
     /// Goes back to the configured one.
     RemoveThreshold(ThresholdTarget),
+    /// Puts an address on a rung.
+    PutRung(IpAddr, RungOverride),
+    /// Lets it take its rung by itself again.
+    RemoveRung(IpAddr),
     /// Sets the mode; `None` goes back to the configured one.
     SetMode(Option<ModeOverride>),
 }
@@ -164,6 +179,8 @@ impl Overrides {
             Change::RemoveBlackhole(address) => drop(self.blackholes.remove(address)),
             Change::PutThreshold(target, threshold) => drop(self.thresholds.insert(*target, threshold.clone())),
             Change::RemoveThreshold(target) => drop(self.thresholds.remove(target)),
+            Change::PutRung(address, forced) => drop(self.rungs.insert(*address, forced.clone())),
+            Change::RemoveRung(address) => drop(self.rungs.remove(address)),
             Change::SetMode(mode) => self.mode.clone_from(mode),
         }
     }
@@ -197,12 +214,22 @@ impl Overrides {
             .iter()
             .filter(|(_, set)| over(&set.origin))
             .map(|(t, _)| Change::RemoveThreshold(*t));
+        let rungs = self
+            .rungs
+            .iter()
+            .filter(|(_, forced)| over(&forced.origin))
+            .map(|(a, _)| Change::RemoveRung(*a));
         let mode = self
             .mode
             .iter()
             .filter(|mode| over(&mode.origin))
             .map(|_| Change::SetMode(None));
-        entries.chain(blackholes).chain(thresholds).chain(mode).collect()
+        entries
+            .chain(blackholes)
+            .chain(thresholds)
+            .chain(rungs)
+            .chain(mode)
+            .collect()
     }
 }
 

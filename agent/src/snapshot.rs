@@ -10,8 +10,9 @@ use crate::{
     config::Config,
     decide::KernelState,
     detect::Meter,
+    host::TcpFacts,
     overrides::Overrides,
-    tables::{LinkState, MapFill, ProgramStats, Sample},
+    tables::{LinkState, Listener, MapFill, ProgramStats, Sample},
 };
 
 /// The ledger's health.
@@ -38,6 +39,10 @@ pub struct Snapshot {
     pub kernel: Arc<KernelState>,
     /// Counters and rates.
     pub meter: Arc<Meter>,
+    /// The host's TCP.
+    pub tcp: Arc<TcpFacts>,
+    /// Listeners of protected addresses, as the program was told.
+    pub listeners: Arc<Vec<Listener>>,
     /// Where the program is attached.
     pub links: Arc<Vec<LinkState>>,
     /// How full the kernel's tables are.

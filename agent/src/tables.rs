@@ -116,6 +116,37 @@ impl AddressState {
     }
 }
 
+/// What a SYN-ACK of a listener says, and what of the client's options it takes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerFacts {
+    /// Window in bytes, unscaled.
+    pub window: u16,
+    /// MSS in bytes.
+    pub mss: u16,
+    /// Window scale.
+    pub window_scale: u8,
+    /// Timestamps, and with them the other options, survive a cookie.
+    pub timestamps: bool,
+    /// Window scaling.
+    pub window_scaling: bool,
+    /// Selective acknowledgement.
+    pub sack: bool,
+    /// Explicit congestion notification.
+    pub ecn: bool,
+}
+
+/// A listener of a protected address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The protected address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// What its SYN-ACK says.
+    #[serde(flatten)]
+    pub facts: ListenerFacts,
+}
+
 /// What a source list entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -247,8 +278,25 @@ pub struct Excess {
     pub last: MonotonicNs,
 }
 
+/// A time span that an address is in verify, entered by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InVerify {
+    /// Since when.
+    pub since: MonotonicNs,
+    /// Until when, unless it goes on being over its calm rate.
+    pub until: MonotonicNs,
+}
+
+impl InVerify {
+    /// Whether it goes on at an instant.
+    #[must_use]
+    pub fn is_on(self, now: MonotonicNs) -> bool {
+        self.until > now
+    }
+}
+
 /// The counters of one protected address, or (without an address) of all traffic to anything else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddressCounts {
     /// Which; `None` for everything that is not protected.
     pub address: Option<IpAddr>,
@@ -256,6 +304,10 @@ pub struct AddressCounts {
     pub counts: Counts,
     /// The latest excess over a rate, if there ever was one; it may be over.
     pub excess: Option<Excess>,
+    /// Handshakes that listeners of this host completed, since the maps were made.
+    pub handshakes: u64,
+    /// The latest time in verify, if there ever was one; it may be over.
+    pub verify: Option<InVerify>,
 }
 
 /// What was counted besides the reasons, summed over the CPUs since the maps were made.
@@ -338,6 +390,11 @@ pub enum TableError {
         "nothing is pinned under {0}: the agent has not run since boot, or was detached; start it with `agent run`"
     )]
     NotPinned(PathBuf),
+    /// The pinned maps are those of an agent of another version.
+    #[error(
+        "what is pinned under {0} belongs to an agent of another version: `agent run` takes over from it without a gap, `agent detach` takes it off"
+    )]
+    OtherVersion(PathBuf),
     /// A map has no room left.
     #[error(
         "{map} is full ({capacity} entries): remove entries, or raise {setting} in the configuration and restart the agent"
@@ -383,6 +440,16 @@ pub trait KernelTables: Send {
     /// Removes one; no error if it is not there.
     fn remove_entry(&mut self, prefix: IpNet) -> Result<()>;
 
+    /// Listeners of protected addresses, as the program was told.
+    fn listeners(&self) -> Vec<Listener>;
+    /// Adds or replaces one.
+    fn put_listener(&mut self, listener: &Listener) -> Result<()>;
+    /// Removes one; no error if it is not there. Those of an address go with the address.
+    fn remove_listener(&mut self, address: IpAddr, port: u16) -> Result<()>;
+
+    /// Makes sources known, as if each had just completed a handshake. Tells how many were not known before.
+    fn remember(&mut self, sources: &[IpAddr], now: MonotonicNs) -> Result<usize>;
+
     /// Counters of every protected address and of everything else. Called once per poll: must stay cheap.
     fn counters(&self) -> Result<CounterReading>;
     /// Every recorded source, in no order. Walks a table: on demand only.
@@ -392,12 +459,18 @@ pub trait KernelTables: Send {
     /// What the programs cost so far.
     fn programs(&self) -> Result<Vec<ProgramStats>>;
 
+    /// Counts completed handshakes and remembers their sources from now on; no error if that goes on already.
+    fn watch_handshakes(&mut self) -> Result<()>;
+
     /// Where the program is attached.
     fn links(&self) -> Result<Vec<LinkState>>;
     /// Attaches it, or takes over an attachment of ours by atomic replacement, and pins the link.
     fn attach(&mut self, interface: &str, mode: XdpMode) -> Result<LinkState>;
     /// Takes it off one interface; no error if it is not there.
     fn detach(&mut self, interface: &str) -> Result<()>;
+    /// Removes what agents of other versions left, once theirs was taken over: maps, and links of interfaces that were not
+    /// taken over. Tells those interfaces, which have no program now.
+    fn remove_other_versions(&mut self) -> Result<Vec<String>>;
     /// Takes it off every interface and removes every pin.
     fn detach_all(&mut self) -> Result<()>;
 

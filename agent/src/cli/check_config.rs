@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{context::Context, print};
-use crate::{config, host::HostFacts};
+use crate::{
+    config,
+    decide::verify,
+    host::{HostFacts, TcpFacts},
+    kernel,
+};
 
 /// Check a configuration file against this host, and change nothing
 ///
 /// Finds every mistake at once: unknown keys, wrong units, prefixes that overlap or cannot be, interfaces that are not there.
+/// Says what the tables will take of memory, and what this host's sysctls would cost under attack.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   agent check-config                     the file of --config
@@ -30,12 +36,14 @@ struct Checked {
     allow: usize,
     block: usize,
     mode: crate::tables::Mode,
+    memory_bytes: u64,
     warnings: Vec<String>,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let file = args.file.unwrap_or_else(|| context.config.clone());
     let config = config::load(&file, &HostFacts::read().await?)?;
+    let advice = verify::advice_before(&config, &TcpFacts::read().await?);
     let count = |action| config.list.values().filter(|found| **found == action).count();
     let checked = Checked {
         interfaces: config.interfaces,
@@ -43,7 +51,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         allow: count(crate::tables::ListAction::Allow),
         block: count(crate::tables::ListAction::Block),
         mode: config.mode,
-        warnings: config.warnings.iter().map(ToString::to_string).collect(),
+        memory_bytes: kernel::memory_bytes(&config.capacity)?,
+        warnings: config.warnings.iter().map(ToString::to_string).chain(advice).collect(),
         file,
     };
     if context.json {
@@ -61,6 +70,10 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         checked.mode,
         checked.allow,
         checked.block
+    );
+    println!(
+        "Its tables take {:.1} MiB of locked memory when they are full.",
+        checked.memory_bytes as f64 / f64::from(1 << 20)
     );
     for warning in &checked.warnings {
         eprintln!("warning: {warning}");

@@ -1,14 +1,26 @@
 //! `agent detach`.
 
+use std::path::Path;
+
 use reqwest::Method;
 
 use super::{context::Context, print};
-use crate::{control::api::Done, engine, kernel::Kernel, lock::Lock, tables::KernelTables as _};
+use crate::{
+    clock::Now,
+    control::api::Done,
+    engine,
+    host::{Sysctls, ThisHost},
+    kernel,
+    ledger::Ledger,
+    lock::Lock,
+    sysctls::{self, PutBack},
+};
 
 /// Take protection off: the one way to remove the program from the interfaces
 ///
-/// Removes the program from every interface, and every pinned map; a running agent stops. Blocks, allows and thresholds stay in
-/// the ledger and are put back by the next `agent run`. Works while the agent is dead.
+/// Removes the programs from every interface and from the kernel's tracepoint, and every pinned map; a running agent stops.
+/// Sysctls that the agent set (verify.set_sysctls) are put back as they were. Blocks, allows, thresholds and rungs stay in the
+/// ledger and are put back by the next `agent run`. Works while the agent is dead.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 
@@ -21,10 +33,27 @@ pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> 
 }
 
 fn without_agent(context: &Context) -> anyhow::Result<Done> {
-    let bpffs = context.file_or_defaults().kernel.bpffs;
-    let mut kernel = Kernel::open(&bpffs)?;
-    let _lock = Lock::on(&Lock::directory_of_maps(&bpffs))?;
-    let interfaces: Vec<String> = kernel.links()?.into_iter().map(|link| link.interface).collect();
-    kernel.detach_all()?;
-    Ok(engine::detached(&interfaces))
+    let file = context.file_or_defaults();
+    kernel::anything_pinned(&file.kernel.bpffs)?;
+    let _lock = Lock::on(&Lock::directory_of_maps(&file.kernel.bpffs))?;
+    let interfaces = kernel::take_off(&file.kernel.bpffs)?;
+    let mut done = engine::detached(&interfaces);
+    let put_back = put_sysctls_back(&file.state.directory)?;
+    done.changes.extend(put_back.changes);
+    done.warnings.extend(put_back.warnings);
+    Ok(done)
+}
+
+/// Where there is a ledger, it knows what was set.
+fn put_sysctls_back(directory: &Path) -> anyhow::Result<PutBack> {
+    if !directory.exists() {
+        return Ok(PutBack::default());
+    }
+    let _lock = Lock::on(directory)?;
+    let (mut ledger, warnings) = Ledger::open(directory, Now::read().wall);
+    let put_back = sysctls::put_back(&mut ledger, &ThisHost, &Sysctls::read());
+    Ok(PutBack {
+        warnings: warnings.into_iter().chain(put_back.warnings).collect(),
+        ..put_back
+    })
 }

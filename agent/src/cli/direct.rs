@@ -11,18 +11,18 @@ use crate::{
     clock::Now,
     config::{Config, ConfigFile, load_text, prefix},
     control::{
-        api::{BlockRequest, Done, ListView, RemoveRequest, StatusView},
+        api::{BlockRequest, Done, ListView, ListenersView, RemoveRequest, RungRequest, RungView, StatusView},
         view,
     },
     decide::{
         KernelState, Refusal, World,
         block::{self, Effect},
-        unblock,
+        rung, unblock,
     },
-    host::HostFacts,
+    host::{HostFacts, Sysctls},
     kernel::Kernel,
     lock::Lock,
-    tables::{Blackhole, ListAction, ListEntry},
+    tables::{Blackhole, KernelTables as _, ListAction, ListEntry},
 };
 
 /// What everybody must know who gets an answer without a daemon.
@@ -92,6 +92,30 @@ impl Direct {
     /// `list`.
     pub(super) fn list(&self) -> Result<ListView, Refusal> {
         Ok(view::list_of_kernel(&KernelState::read(&self.kernel)?, self.now))
+    }
+
+    /// `rung` without arguments.
+    pub(super) fn rungs(&self) -> Result<Vec<RungView>, Refusal> {
+        view::rungs_of_kernel(&self.kernel, self.now)
+    }
+
+    /// `listeners`.
+    pub(super) fn listeners(&self) -> ListenersView {
+        view::listeners_of(self.kernel.listeners(), &Sysctls::read())
+    }
+
+    /// `rung`.
+    pub(super) fn set_rung(&mut self, request: &RungRequest) -> Result<Done, Refusal> {
+        let before = KernelState::read(&self.kernel)?;
+        let decision = rung::force(request, &self.world(&before))?;
+        let mut after = before.clone();
+        for address in &decision.addresses {
+            if let Some(state) = after.addresses.get_mut(address) {
+                state.rung = decision.forced();
+            }
+        }
+        apply(&mut self.kernel, &before, &after)?;
+        Ok(with_warning(decision.done))
     }
 
     /// `block-ip`.

@@ -8,10 +8,12 @@ mod context;
 mod detach;
 mod direct;
 mod list;
+mod listeners;
 mod mode;
 mod print;
 mod reload;
 mod run;
+mod rung;
 mod samples;
 mod sources;
 mod ssh;
@@ -45,6 +47,8 @@ Under attack, in this order:
   agent stats                                 every protected address with its rates
   agent sources                               who sends the most
   agent mode set enforce                      drop what breaks a rule
+  agent rung                                  where each address stands, and since when
+  agent rung 203.0.113.7 verify               make unknown sources prove themselves now
   agent block-ip 198.51.100.0/24 --ttl 30m    drop everything from there
   agent block-ip 203.0.113.7                  blackhole one of our own addresses
   agent list                                  what is blocked, by whom, until when
@@ -78,6 +82,8 @@ enum Verb {
     Sources(sources::Args),
     Samples(samples::Args),
     List(list::Args),
+    Rung(rung::Args),
+    Listeners(listeners::Args),
     BlockIp(block_ip::Args),
     UnblockIp(unblock_ip::Args),
     AllowIp(allow_ip::Args),
@@ -135,6 +141,8 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
         Verb::Sources(args) => sources::run(args, context).await,
         Verb::Samples(args) => samples::run(args, context).await,
         Verb::List(args) => list::run(args, context).await,
+        Verb::Rung(args) => rung::run(args, context).await,
+        Verb::Listeners(args) => listeners::run(args, context).await,
         Verb::BlockIp(args) => block_ip::run(args, context).await,
         Verb::UnblockIp(args) => unblock_ip::run(args, context).await,
         Verb::AllowIp(args) => allow_ip::run(args, context).await,

@@ -16,7 +16,9 @@ use crate::{
   agent stats                       a line for each protected address
   agent stats 203.0.113.7           every reason that packets to it met, and what it means
 
-In mode monitor what is counted as dropped did pass.")]
+In mode monitor what is counted as dropped did pass, and nothing was answered. SYNs without handshakes are
+half-open pressure: sources that do not exist, or do not want to connect. `-` is what this host cannot see,
+because it forwards.")]
 pub(super) struct Args {
     /// One protected address
     #[arg(value_name = "ADDR", value_parser = prefix::parse_address)]
@@ -48,28 +50,43 @@ fn all_addresses(stats: &StatsView) {
     let headings = [
         "ADDRESS",
         "RUNG",
+        "METHOD",
         "SYN/S",
         "THRESHOLD",
+        "HANDSHAKES/S",
         "PASS/S",
         "DROP/S",
+        "REPLY/S",
         "DROPPED",
         "OVER SINCE",
     ];
-    let mut table = print::table(&headings, &[2, 3, 4, 5, 6]);
+    let mut table = print::table(&headings, &[3, 4, 5, 6, 7, 8, 9]);
     for view in &stats.addresses {
         table.add_row([
             name(view),
             view.rung.clone().unwrap_or_else(|| "-".to_owned()),
+            view.method.map_or_else(|| "-".to_owned(), |method| method.to_string()),
             print::rate(view.rates.syn_pps),
             view.limit
                 .map_or_else(|| "-".to_owned(), |limit| limit.syn_rate.to_string()),
+            handshakes(view),
             print::rate(view.rates.pass_pps),
             print::rate(view.rates.drop_pps),
+            print::rate(view.rates.reply_pps),
             dropped(view).to_string(),
             print::until(view.over_since),
         ]);
     }
     print::print(&table);
+}
+
+/// Only where this host terminates can it see handshakes complete.
+fn handshakes(view: &AddressStatsView) -> String {
+    if view.local {
+        print::rate(view.rates.handshakes_pps)
+    } else {
+        "-".to_owned()
+    }
 }
 
 fn dropped(view: &AddressStatsView) -> u64 {
@@ -81,11 +98,19 @@ fn dropped(view: &AddressStatsView) -> u64 {
 
 fn one_address(view: &AddressStatsView) {
     println!(
-        "{}: {} SYN/s, threshold {}",
+        "{}: {} SYN/s, threshold {}, {} handshakes/s completed",
         name(view),
         print::rate(view.rates.syn_pps),
-        view.limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string())
+        view.limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string()),
+        handshakes(view)
     );
+    if let (Some(rung), Some(method)) = (&view.rung, view.method) {
+        let since = view
+            .rung_since
+            .map(|since| format!(" since {}", print::until(Some(since))))
+            .unwrap_or_default();
+        println!("On the rung {rung}{since}; in verify sources prove themselves by {method}.");
+    }
     let mut table = print::table(&["REASON", "VERDICT", "PACKETS", "MEANING"], &[2]);
     for reason in Reason::ALL {
         let Some(packets) = view.packets.get(reason.name()) else {

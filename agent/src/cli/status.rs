@@ -49,6 +49,7 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     lines.push(("Interfaces", interfaces));
     lines.push(("Protected", format!("{} addresses", status.protected)));
     lines.push(("Over rate", say::some_of(&status.over_rate)));
+    lines.push(("Verifying", say::some_of(&status.verifying)));
     lines.push(("Blackholed", say::some_of(&status.blackholed)));
     lines.push((
         "Sources",
@@ -90,11 +91,17 @@ fn rates(now: &RatesView, mode: Mode) -> String {
         Mode::Enforce => "dropped",
         Mode::Monitor => "would be dropped",
     };
+    let answered = match mode {
+        Mode::Enforce => "answered",
+        Mode::Monitor => "would be answered",
+    };
     format!(
-        "{} SYN/s, {} packets/s pass, {} packets/s {dropped}",
+        "{} SYN/s, {} handshakes/s completed here, {} packets/s pass, {} packets/s {dropped}, {} packets/s {answered}",
         print::rate(now.syn_pps),
+        print::rate(now.handshakes_pps),
         print::rate(now.pass_pps),
-        print::rate(now.drop_pps)
+        print::rate(now.drop_pps),
+        print::rate(now.reply_pps)
     )
 }
 

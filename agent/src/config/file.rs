@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{Burst, Interval, Rate, Ttl};
-use crate::tables::{Mode, XdpMode};
+use super::units::{Burst, Interval, Rate, Span, Ttl};
+use crate::{
+    ladder::{HighestRung, MethodChoice},
+    tables::{Mode, XdpMode},
+};
 
 /// The whole file. Only `interfaces` must be set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,9 +34,13 @@ pub struct ConfigFile {
     pub block: Vec<String>,
     /// How long `agent block-ip` holds when it is not told with --ttl: a duration, or "never".
     pub block_ttl: Ttl,
-    /// Rates of new connections (SYNs) above which the excess is dropped.
+    /// Rates of new connections (SYNs): above its own, an address makes SYNs prove their sources,
+    /// and a source loses the excess.
     pub thresholds: Thresholds,
-    /// One section for each address whose threshold differs from thresholds.address.
+    /// How an address over its rate makes SYNs prove their sources, so that customers stay in and
+    /// forged sources stay out.
+    pub verify: Verify,
+    /// One section for each address that differs from thresholds.address or from verify.
     pub address: Vec<AddressOverride>,
     /// The socket that the other commands of `agent` speak to.
     pub control: Control,
@@ -63,6 +70,7 @@ impl Default for ConfigFile {
             block: Vec::new(),
             block_ttl: Ttl::For(std::time::Duration::from_secs(3600)),
             thresholds: Thresholds::default(),
+            verify: Verify::default(),
             address: Vec::new(),
             control: Control::default(),
             metrics: Metrics::default(),
@@ -76,13 +84,14 @@ impl Default for ConfigFile {
     }
 }
 
-/// Rates of new connections (SYNs) above which the excess is dropped.
+/// Rates of new connections (SYNs).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(inline)]
 pub struct Thresholds {
-    /// What one protected address takes from all sources together. Set it to what the host behind
-    /// it can answer: above it customers lose connections too.
+    /// What one protected address takes from all sources together before it makes them prove
+    /// themselves. Below it nothing changes for anyone. Set it to what the host behind it can
+    /// answer.
     pub address: AddressThreshold,
     /// What one source may send to all protected addresses together. A source is one IPv4 address
     /// or one IPv6 /64: keep room for offices and mobile networks, thousands of people who share
@@ -140,7 +149,53 @@ impl Default for SourceThreshold {
     }
 }
 
-/// The threshold of one address where it differs.
+/// How an address over its rate makes SYNs prove their sources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(inline)]
+pub struct Verify {
+    /// "cookie" answers with a SYN cookie of this host's kernel: for addresses of this host.
+    /// "challenge" answers so that only a real client sends a reset, and admits it when it comes
+    /// again: for addresses that this host forwards for, or where the kernel makes no cookies.
+    /// "auto" is cookie where that works and challenge where not. "drop" drops every SYN of an
+    /// unknown source.
+    pub method: MethodChoice,
+    /// An address goes back once its SYN rate was below half its threshold for so long: 1s to 1h.
+    pub hold: Span,
+    /// SYNs that each CPU answers per second. Beyond it a SYN of an unknown source is answered only
+    /// when it comes again, which a client does after a second, and a forged source never.
+    pub answers_per_second: Rate,
+    /// A source that completed a handshake is known for so long, and need not prove itself again:
+    /// 1m to 20d.
+    pub known_for: Span,
+    /// true: when all is calm the agent sets net.ipv4.tcp_timestamps=2 and
+    /// net.ipv4.tcp_syncookies=2 on this host, and `agent detach` puts them back as they were. The
+    /// first lets connections made by cookie keep window scaling, SACK and timestamps (without it
+    /// they have none), for plain timestamps instead of disguised ones. The second makes the kernel
+    /// answer each SYN by cookie in calm too: clients that send no timestamps, such as Windows,
+    /// then have no window scaling. With tcp_syncookies=1, the kernel's default, cookies begin when
+    /// a listener's queue is full, which is early enough.
+    pub set_sysctls: bool,
+}
+
+/// A span that is a constant of this file.
+const fn span(secs: u64) -> Span {
+    Span::from_secs(secs).expect("defaults are in range")
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            method: MethodChoice::Auto,
+            hold: span(10),
+            answers_per_second: rate(1_000_000),
+            known_for: span(3_600),
+            set_sysctls: false,
+        }
+    }
+}
+
+/// What differs for one address.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct AddressOverride {
@@ -155,6 +210,15 @@ pub struct AddressOverride {
     #[schemars(extend("examples" = ["20k"]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syn_burst: Option<Burst>,
+    /// How its sources prove themselves; verify.method when left out.
+    #[schemars(extend("examples" = ["challenge"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<MethodChoice>,
+    /// The highest rung that it takes by itself: "verify" when left out; "limit" drops what exceeds
+    /// its rate, customers with the flood.
+    #[schemars(extend("examples" = ["limit"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<HighestRung>,
 }
 
 /// The control socket.
@@ -247,6 +311,14 @@ pub struct Limits {
     pub list_entries: u32,
     /// Sources with an exact record at most. A source gets one when it is heavy.
     pub sources: u32,
+    /// Sources that can be known (see verify.known_for) at most: a power of two. 4 bytes each.
+    pub known_sources: u32,
+    /// MiB of memory for SYNs that were not answered, by which their retransmissions are told: a
+    /// power of two. 16 MiB serve 4 million SYNs per second.
+    pub retry_memory: u32,
+    /// Listening sockets (address and port) that can be told apart at most. Beyond it, connections
+    /// made by cookie have no window scaling.
+    pub listeners: u32,
 }
 
 impl Default for Limits {
@@ -255,6 +327,9 @@ impl Default for Limits {
             addresses: 1_024,
             list_entries: 16_384,
             sources: 65_536,
+            known_sources: 262_144,
+            retry_memory: 16,
+            listeners: 16_384,
         }
     }
 }

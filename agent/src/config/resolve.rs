@@ -5,19 +5,21 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use ipnet::IpNet;
-use xdp_common::layout::Capacity;
+use xdp_common::{layout::Capacity, retry::RetryLine};
 
 use super::{
     ConfigFile, Problem,
-    file::{AddressOverride, Log},
+    file::{AddressOverride, Log, Verify},
     prefix, source_list,
     units::{Burst, Interval, Rate, Ttl},
 };
 use crate::{
     host::{HostFacts, can_be_protected},
+    ladder::{HighestRung, MethodChoice},
     lists,
     tables::{Limit, ListAction, Mode, XdpMode},
 };
@@ -28,6 +30,9 @@ const AUTO: &str = "auto";
 /// A Unix socket's path fits a `sockaddr_un` with its terminating zero.
 const MAX_SOCKET_PATH: usize = 107;
 
+/// Sizes by which the kernel side masks.
+const POWERS_OF_TWO: [&str; 2] = ["limits.known_sources", "limits.retry_memory"];
+
 /// One protected address with its threshold from the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProtectedAddress {
@@ -35,6 +40,10 @@ pub struct ProtectedAddress {
     pub limit: Limit,
     /// This host has the address itself.
     pub local: bool,
+    /// How its sources prove themselves.
+    pub method: MethodChoice,
+    /// The highest rung that it takes by itself.
+    pub highest: HighestRung,
 }
 
 /// The options that the agent runs with.
@@ -56,6 +65,8 @@ pub struct Config {
     pub address_limit: Limit,
     /// Threshold of every source.
     pub source_limit: Limit,
+    /// How addresses over their rate make SYNs prove their sources.
+    pub verify: Verify,
     /// Control socket.
     pub socket: PathBuf,
     /// Group of the control socket.
@@ -102,6 +113,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     resolver.check_interfaces();
     resolver.check_paths();
     resolver.check_sizes();
+    resolver.check_verify();
     let mut protected = resolver.protected();
     resolver.apply_overrides(&mut protected);
     let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
@@ -115,6 +127,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         block_ttl: file.block_ttl,
         address_limit: common_limit(file),
         source_limit: limit(file.thresholds.source.syn_rate, file.thresholds.source.syn_burst),
+        verify: file.verify.clone(),
         socket: file.control.socket.clone(),
         socket_group: file.control.group.clone(),
         metrics,
@@ -125,7 +138,9 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
             addresses: file.limits.addresses,
             list_entries: file.limits.list_entries,
             sources: file.limits.sources,
-            ..Capacity::default()
+            known_sources: file.limits.known_sources,
+            retry_lines: retry_lines(file.limits.retry_memory),
+            listeners: file.limits.listeners,
         },
         samples_per_second: file.samples.per_second,
         poll_interval: file.poll.interval,
@@ -206,6 +221,9 @@ impl Resolver<'_> {
             ("limits.addresses", limits.addresses, 1, 16_384),
             ("limits.list_entries", limits.list_entries, 16, 1_048_576),
             ("limits.sources", limits.sources, 1_024, 1_048_576),
+            ("limits.known_sources", limits.known_sources, 1_024, 16_777_216),
+            ("limits.retry_memory", limits.retry_memory, 1, 1_024),
+            ("limits.listeners", limits.listeners, 16, 1_048_576),
             ("samples.per_second", self.file.samples.per_second, 0, 10_000),
         ];
         for (key, value, least, most) in sizes {
@@ -215,6 +233,26 @@ impl Resolver<'_> {
                     value,
                     format!("is out of range; write a number from {least} to {most}"),
                 ));
+            } else if POWERS_OF_TWO.contains(&key) && !value.is_power_of_two() {
+                let above = value.next_power_of_two();
+                let message = format!("is not a power of two; write {} or {above}", above / 2);
+                self.problems.push(Problem::new(key, value, message));
+            }
+        }
+    }
+
+    fn check_verify(&mut self) {
+        let verify = &self.file.verify;
+        let spans = [
+            ("verify.hold", verify.hold, 1, 3_600, "1s to 1h"),
+            ("verify.known_for", verify.known_for, 60, u64::MAX, "1m to 20d"),
+        ];
+        for (key, value, least_secs, most_secs, range) in spans {
+            let (least, most) = (Duration::from_secs(least_secs), Duration::from_secs(most_secs));
+            if !(least..=most).contains(&value.duration()) {
+                let message = format!("is out of range; write a duration from {range}");
+                self.problems
+                    .push(Problem::new(key, quoted(&value.to_string()), message));
             }
         }
     }
@@ -297,6 +335,8 @@ impl Resolver<'_> {
         ProtectedAddress {
             limit: common_limit(self.file),
             local: self.host.is_local(address),
+            method: self.file.verify.method,
+            highest: HighestRung::Verify,
         }
     }
 
@@ -340,13 +380,14 @@ impl Resolver<'_> {
                 let message = format!("has its section already in address[{first}]; merge the two");
                 self.problems.push(Problem::new(key, quoted(&entry.address), message));
             } else if let Some(target) = protected.get_mut(&address) {
-                target.limit = overridden(target.limit, entry);
+                override_with(target, entry);
             } else {
                 let message = "is not protected: add it to `protect`, or remove this section";
                 self.problems.push(Problem::new(key, quoted(&entry.address), message));
             }
-            if entry.syn_rate.is_none() && entry.syn_burst.is_none() {
-                let message = "sets nothing: give it a syn_rate or a syn_burst, or remove the section";
+            if entry.syn_rate.is_none() && entry.syn_burst.is_none() && entry.verify.is_none() && entry.rung.is_none() {
+                let message =
+                    "sets nothing: give it a syn_rate, a syn_burst, a verify or a rung, or remove the section";
                 self.problems
                     .push(Problem::without_value(format!("address[{index}]"), message));
             }
@@ -354,11 +395,19 @@ impl Resolver<'_> {
     }
 }
 
-fn overridden(common: Limit, entry: &AddressOverride) -> Limit {
-    limit(
-        entry.syn_rate.unwrap_or(common.syn_rate),
-        entry.syn_burst.unwrap_or(common.syn_burst),
-    )
+fn override_with(target: &mut ProtectedAddress, entry: &AddressOverride) {
+    target.limit = limit(
+        entry.syn_rate.unwrap_or(target.limit.syn_rate),
+        entry.syn_burst.unwrap_or(target.limit.syn_burst),
+    );
+    target.method = entry.verify.unwrap_or(target.method);
+    target.highest = entry.rung.unwrap_or(target.highest);
+}
+
+/// Lines of the retry filter in so many MiB.
+const fn retry_lines(mebibytes: u32) -> u32 {
+    const PER_MEBIBYTE: u32 = (1 << 20) / size_of::<RetryLine>() as u32;
+    mebibytes.saturating_mul(PER_MEBIBYTE)
 }
 
 /// Every address of a prefix, the first and the last included: in a pool of service addresses all are in use.

@@ -28,6 +28,7 @@ const WANTED_RATE: &str = "a rate: write SYNs per second between 1 and 10M, as a
 const WANTED_BURST: &str =
     "a burst: write a number of SYNs between 1 and 100M, with an optional k or M, such as 500, \"2k\" or \"1M\"";
 const WANTED_TTL: &str = "a lifetime: write a duration from 1s to 10 years with its unit, such as 30s, 15m, 2h, 1d or 1h30m, or the word never";
+const WANTED_SPAN: &str = "a duration: write it from 1s to 20 days with its unit, such as 10s, 5m or 1h";
 const WANTED_INTERVAL: &str = "an interval: write a duration from 100ms to 1m with its unit, such as 500ms, 1s or 10s";
 
 fn wrong(found: &str, wanted: &'static str) -> UnitError {
@@ -202,6 +203,48 @@ impl fmt::Display for Ttl {
     }
 }
 
+/// The longest span: 20 days.
+const MAX_SPAN: Duration = Duration::from_secs(20 * 24 * 3600);
+
+/// A time that must pass: 1 second to 20 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(Duration);
+
+impl Span {
+    /// A span of whole seconds, if it is within the bounds.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Option<Self> {
+        if secs >= 1 && secs <= MAX_SPAN.as_secs() {
+            Some(Self(Duration::from_secs(secs)))
+        } else {
+            None
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        match humantime::parse_duration(text.trim()) {
+            Ok(duration) if (Duration::from_secs(1)..=MAX_SPAN).contains(&duration) => Ok(Self(duration)),
+            _ => Err(wrong(text, WANTED_SPAN)),
+        }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", humantime::format_duration(self.0))
+    }
+}
+
 /// How often something is done: 100 milliseconds to 1 minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval(Duration);
@@ -294,6 +337,7 @@ unit_as_text!(Rate, WANTED_RATE, ["integer", "string"]);
 unit_as_text!(Burst, WANTED_BURST, ["integer", "string"]);
 unit_as_text!(Ttl, WANTED_TTL, ["string"]);
 unit_as_text!(Interval, WANTED_INTERVAL, ["string"]);
+unit_as_text!(Span, WANTED_SPAN, ["string"]);
 
 #[cfg(test)]
 mod tests {
@@ -357,6 +401,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn spans_are_bounded() {
+        assert_eq!("1m".parse(), Ok(Span::from_secs(60).expect("in range")));
+        for text in ["0s", "999ms", "21d", "never", "10", ""] {
+            let error = text.parse::<Span>().expect_err(text).to_string();
+            assert!(error.contains("10s, 5m or 1h"), "{text}: {error}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_rate_reads_back_what_it_writes(value in 1..=MAX_RATE_PPS) {
@@ -382,6 +435,7 @@ mod tests {
             let _ = text.parse::<Burst>();
             let _ = text.parse::<Ttl>();
             let _ = text.parse::<Interval>();
+            let _ = text.parse::<Span>();
         }
     }
 }

@@ -142,7 +142,9 @@ mod tests {
     fn a_key_like_no_other_lists_the_keys_of_its_section() {
         assert_eq!(
             messages("[limits]\nxyzzy = 1"),
-            ["limits.xyzzy: there is no such key in this section; the keys are addresses, list_entries, sources"]
+            [
+                "limits.xyzzy: there is no such key in this section; the keys are addresses, list_entries, sources, known_sources, retry_memory, listeners"
+            ]
         );
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::units::{Burst, Rate, Ttl},
-    tables::{Limit, LinkState, ListAction, MapFill, Mode, ProgramStats},
+    tables::{Limit, LinkState, ListAction, Listener, MapFill, Method, Mode, ProgramStats, Rung},
 };
 
 /// How a target is blocked.
@@ -102,6 +102,23 @@ pub struct ThresholdRequest {
 pub struct TargetQuery {
     /// `source`, `address`, or one protected address.
     pub target: String,
+}
+
+/// `PUT /v1/rungs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RungRequest {
+    /// A protected address, or a prefix that holds some.
+    pub target: String,
+    /// The rung; taken by itself again when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
+    /// How long; `block_ttl` of the configuration when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// `PUT /v1/mode`.
@@ -237,6 +254,37 @@ pub struct ModeView {
     pub set_by: Option<OriginView>,
 }
 
+/// One line of `GET /v1/rungs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RungView {
+    /// The address.
+    pub address: IpAddr,
+    /// The rung in force: `observe`, `limit`, `verify`, `known`, or `blackhole`.
+    pub rung: String,
+    /// Since when, where that is known.
+    pub since: Option<Timestamp>,
+    /// Who put it there until when; absent while it takes its rung by itself.
+    pub forced: Option<OriginView>,
+    /// The highest rung that it takes by itself.
+    pub highest: Rung,
+    /// How sources prove themselves in verify.
+    pub method: Method,
+    /// SYNs per second; absent where only the kernel was asked.
+    pub syn_pps: Option<f64>,
+    /// Handshakes that this host completed per second; absent for an address that it forwards for, and where only the
+    /// kernel was asked.
+    pub handshakes_pps: Option<f64>,
+}
+
+/// `GET /v1/listeners`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenersView {
+    /// What the host's TCP is told to do, by the names of sysctl(8).
+    pub sysctls: BTreeMap<String, String>,
+    /// Listeners of protected addresses, as the program was told.
+    pub listeners: Vec<Listener>,
+}
+
 /// Packets by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct RatesView {
@@ -248,6 +296,9 @@ pub struct RatesView {
     pub drop_pps: f64,
     /// Packets per second that were answered here.
     pub reply_pps: f64,
+    /// Handshakes per second that this host completed. SYNs without them are half-open pressure.
+    #[serde(default)]
+    pub handshakes_pps: f64,
 }
 
 /// One address in `GET /v1/stats`.
@@ -257,8 +308,20 @@ pub struct AddressStatsView {
     pub address: Option<IpAddr>,
     /// Its threshold.
     pub limit: Option<Limit>,
-    /// Its rung of the ladder: `limit` or `blackhole`.
+    /// Its rung of the ladder: `observe`, `limit`, `verify`, `known` or `blackhole`.
     pub rung: Option<String>,
+    /// Since when, where that is known.
+    #[serde(default)]
+    pub rung_since: Option<Timestamp>,
+    /// How its sources prove themselves in verify.
+    #[serde(default)]
+    pub method: Option<Method>,
+    /// This host has the address itself, and sees its handshakes complete.
+    #[serde(default)]
+    pub local: bool,
+    /// Handshakes completed since the maps were made.
+    #[serde(default)]
+    pub handshakes: u64,
     /// Rates over the last poll.
     pub rates: RatesView,
     /// Since when SYNs are over a rate; absent when they are not now.
@@ -366,6 +429,9 @@ pub struct StatusView {
     pub blackholed: Vec<IpAddr>,
     /// Of those, with SYNs over a rate now.
     pub over_rate: Vec<IpAddr>,
+    /// Of those, that make unknown sources prove themselves (or admit none), by themselves or because somebody said so.
+    #[serde(default)]
+    pub verifying: Vec<IpAddr>,
     /// Allowed source prefixes.
     pub allowed: usize,
     /// Blocked source prefixes.

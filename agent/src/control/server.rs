@@ -16,8 +16,9 @@ use tokio::{
 
 use super::{
     api::{
-        AllowRequest, BlockRequest, Done, ListView, ModeRequest, ModeView, RemoveRequest, SampleView, SourcesQuery,
-        SourcesView, StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+        AllowRequest, BlockRequest, Done, ListView, ListenersView, ModeRequest, ModeView, RemoveRequest, RungRequest,
+        RungView, SampleView, SourcesQuery, SourcesView, StatsQuery, StatsView, StatusView, TargetQuery,
+        ThresholdRequest, ThresholdView,
     },
     error::Failure,
     peer::Peer,
@@ -77,6 +78,8 @@ fn router(handle: Handle) -> Router {
             get(thresholds).put(set_threshold).delete(unset_threshold),
         )
         .route("/v1/thresholds/{target}", get(threshold))
+        .route("/v1/rungs", get(rungs).put(set_rung))
+        .route("/v1/listeners", get(listeners))
         .route("/v1/mode", get(mode).put(set_mode))
         .route("/v1/reload", post(reload))
         .route("/v1/detach", post(detach))
@@ -186,6 +189,14 @@ async fn threshold(
     Ok(Json(view::threshold(&handle.snapshot(), &target)?))
 }
 
+async fn rungs(State(handle): State<Handle>) -> Json<Vec<RungView>> {
+    Json(view::rungs(&handle.snapshot()))
+}
+
+async fn listeners(State(handle): State<Handle>) -> Json<ListenersView> {
+    Json(view::listeners(&handle.snapshot()))
+}
+
 async fn mode(State(handle): State<Handle>) -> Json<ModeView> {
     Json(view::mode(&handle.snapshot()))
 }
@@ -238,6 +249,14 @@ async fn unset_threshold(
     Ok(Json(handle.order(Command::UnsetThreshold(query), actor).await?))
 }
 
+async fn set_rung(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Body(request): Body<RungRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.order(Command::SetRung(request), actor).await?))
+}
+
 async fn set_mode(
     State(handle): State<Handle>,
     ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
@@ -258,7 +277,8 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
         Some(
-            "there are /v1/status, stats, sources, samples, list, blocks, allows, thresholds, mode, reload and detach"
+            "there are /v1/status, stats, sources, samples, list, blocks, allows, thresholds, rungs, listeners, mode, reload and \
+             detach"
                 .to_owned(),
         ),
     ))

@@ -1,10 +1,10 @@
 //! Answers from a snapshot, and, while the daemon is dead, from the kernel's tables alone.
 
-use std::net::IpAddr;
+use std::{collections::HashMap, net::IpAddr};
 
 use super::api::{
-    AddressStatsView, BlackholeView, DaemonView, EntryView, LedgerView, ListView, ModeView, OriginView, RatesView,
-    SampleView, SourceView, SourcesView, StatsView, StatusView, ThresholdView,
+    AddressStatsView, BlackholeView, DaemonView, EntryView, LedgerView, ListView, ListenersView, ModeView, OriginView,
+    RatesView, RungView, SampleView, SourceView, SourcesView, StatsView, StatusView, ThresholdView,
 };
 use crate::{
     clock::Now,
@@ -13,16 +13,23 @@ use crate::{
         state::{address_limit, common_limit, source_limit},
     },
     detect::{AddressMeter, Meter, by_action, syns},
-    headers, lists,
+    headers,
+    host::Sysctls,
+    ladder::Rung,
+    lists,
     overrides::{Origin, Overrides, ThresholdTarget},
     snapshot::Snapshot,
-    tables::{AddressState, Counts, KernelTables, Limit, ListAction, MonotonicNs, Sample, SourceUsage},
+    tables::{
+        AddressState, Counts, InVerify, KernelTables, Limit, ListAction, Listener, MonotonicNs, Sample, SourceUsage,
+    },
 };
 
 /// Actor of what the configuration file says.
 const CONFIGURATION: &str = "configuration";
 /// Actor of what only the kernel was asked about.
 const UNKNOWN: &str = "unknown";
+/// The rung above all others.
+pub const BLACKHOLE: &str = "blackhole";
 
 fn origin(origin: &Origin) -> OriginView {
     OriginView {
@@ -157,23 +164,133 @@ pub fn mode(snapshot: &Snapshot) -> ModeView {
     }
 }
 
-fn rates(delta: &Counts, meter: &Meter) -> RatesView {
+fn rates(delta: &Counts, handshakes: u64, meter: &Meter) -> RatesView {
     let [pass, drop, reply] = by_action(delta);
     RatesView {
         syn_pps: meter.per_second(syns(delta)),
         pass_pps: meter.per_second(pass),
         drop_pps: meter.per_second(drop),
         reply_pps: meter.per_second(reply),
+        handshakes_pps: meter.per_second(handshakes),
     }
 }
 
-/// The rung of the ladder that an address stands on.
+/// The rung of the ladder that an address stands on, given when it last went to verify by itself.
 #[must_use]
-pub fn rung(state: &AddressState, now: Now) -> &'static str {
+pub fn rung(state: &AddressState, verify: Option<InVerify>, now: Now) -> &'static str {
     if state.blackhole.is_some_and(|hole| holds(hole.until, now)) {
-        "blackhole"
-    } else {
-        "limit"
+        return BLACKHOLE;
+    }
+    let by_itself = || in_verify(state, verify, now).map_or(Rung::Limit, |_| Rung::Verify);
+    let forced = state.rung.and_then(|forced| forced.at(now.mono));
+    forced.unwrap_or_else(by_itself).name()
+}
+
+/// The time in verify that goes on, if the address may take that rung by itself.
+fn in_verify(state: &AddressState, verify: Option<InVerify>, now: Now) -> Option<InVerify> {
+    verify.filter(|verify| state.ladder.most >= Rung::Verify && verify.is_on(now.mono))
+}
+
+/// Every address with its rung, how it came there, and what happens to it.
+#[must_use]
+pub fn rungs(snapshot: &Snapshot) -> Vec<RungView> {
+    let meter = &snapshot.meter;
+    let metered = by_address(meter);
+    let view = |state: &AddressState| {
+        let found = metered.get(&state.address);
+        RungView {
+            syn_pps: found.map(|found| meter.per_second(syns(&found.delta))),
+            handshakes_pps: found
+                .filter(|_| state.local)
+                .map(|found| meter.per_second(found.handshakes_delta)),
+            ..rung_of(
+                state,
+                found.and_then(|found| found.verify),
+                &snapshot.overrides,
+                CONFIGURATION,
+                snapshot.now,
+            )
+        }
+    };
+    snapshot.kernel.addresses.values().map(view).collect()
+}
+
+/// The same while the daemon is dead: who forced a rung is not known.
+///
+/// # Errors
+/// If the kernel refuses a read.
+pub fn rungs_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<Vec<RungView>, Refusal> {
+    let kernel = KernelState::read(tables)?;
+    let meter = Meter::first(tables.counters()?, now);
+    let metered = by_address(&meter);
+    let view = |state: &AddressState| {
+        let verify = metered.get(&state.address).and_then(|found| found.verify);
+        rung_of(state, verify, &Overrides::default(), UNKNOWN, now)
+    };
+    Ok(kernel.addresses.values().map(view).collect())
+}
+
+fn by_address(meter: &Meter) -> HashMap<IpAddr, &AddressMeter> {
+    meter
+        .addresses
+        .iter()
+        .filter_map(|found| Some((found.address?, found)))
+        .collect()
+}
+
+fn rung_of(
+    state: &AddressState,
+    verify: Option<InVerify>,
+    overrides: &Overrides,
+    otherwise: &str,
+    now: Now,
+) -> RungView {
+    let in_force = rung(state, verify, now);
+    let forced = state.rung.filter(|forced| forced.at(now.mono).is_some()).map(|forced| {
+        let asked = overrides.rungs.get(&state.address);
+        asked.map_or_else(|| nobody(otherwise, forced.until, now), |asked| origin(&asked.origin))
+    });
+    RungView {
+        address: state.address,
+        rung: in_force.to_owned(),
+        since: rung_since(state, verify, overrides, now),
+        forced,
+        highest: state.ladder.most,
+        method: state.ladder.method,
+        syn_pps: None,
+        handshakes_pps: None,
+    }
+}
+
+/// Since when an address stands where it stands, as far as that is known: never for `limit` by itself.
+fn rung_since(
+    state: &AddressState,
+    verify: Option<InVerify>,
+    overrides: &Overrides,
+    now: Now,
+) -> Option<jiff::Timestamp> {
+    if rung(state, verify, now) == BLACKHOLE {
+        return overrides.blackholes.get(&state.address).map(|hole| hole.origin.since);
+    }
+    if state.rung.and_then(|forced| forced.at(now.mono)).is_some() {
+        return overrides.rungs.get(&state.address).map(|forced| forced.origin.since);
+    }
+    in_verify(state, verify, now).map(|verify| now.wall_of(verify.since))
+}
+
+/// What is known of the listeners, and the sysctls that decide it.
+#[must_use]
+pub fn listeners(snapshot: &Snapshot) -> ListenersView {
+    listeners_of(snapshot.listeners.to_vec(), &snapshot.tcp.sysctls)
+}
+
+/// The same for listeners that only the kernel was asked about.
+#[must_use]
+pub fn listeners_of(listeners: Vec<Listener>, sysctls: &Sysctls) -> ListenersView {
+    let named = sysctls.named().into_iter();
+    ListenersView {
+        sysctls: named.map(|(name, value)| (name.to_owned(), value)).collect(),
+        listeners,
     }
 }
 
@@ -213,8 +330,12 @@ fn address_stats(found: &AddressMeter, snapshot: &Snapshot) -> AddressStatsView 
     AddressStatsView {
         address: found.address,
         limit: state.map(|state| state.limit),
-        rung: state.map(|state| rung(state, snapshot.now).to_owned()),
-        rates: rates(&found.delta, &snapshot.meter),
+        rung: state.map(|state| rung(state, found.verify, snapshot.now).to_owned()),
+        rung_since: state.and_then(|state| rung_since(state, found.verify, &snapshot.overrides, snapshot.now)),
+        method: state.map(|state| state.ladder.method),
+        local: state.is_some_and(|state| state.local),
+        handshakes: found.handshakes,
+        rates: rates(&found.delta, found.handshakes_delta, &snapshot.meter),
         over_since: found
             .current_excess(snapshot.now)
             .map(|excess| snapshot.now.wall_of(excess.since)),
@@ -236,7 +357,7 @@ pub fn sources(
     snapshot: &Snapshot,
     at_most: usize,
 ) -> SourcesView {
-    let before: std::collections::HashMap<_, _> = earlier.iter().map(|usage| (usage.source, usage)).collect();
+    let before: HashMap<_, _> = earlier.iter().map(|usage| (usage.source, usage)).collect();
     let list = snapshot
         .kernel
         .entries
@@ -316,7 +437,12 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
         mode: mode(snapshot),
         interfaces: snapshot.links.to_vec(),
         over_rate: over_rate.filter_map(|found| found.address).collect(),
-        rates: Some(rates(&snapshot.meter.protected_delta(), &snapshot.meter)),
+        rates: Some(rates(
+            &snapshot.meter.protected_delta(),
+            snapshot.meter.protected_handshakes(),
+            &snapshot.meter,
+        )),
+        verifying: verifying(&snapshot.kernel, &snapshot.meter, snapshot.now),
         maps: snapshot.fills.to_vec(),
         programs: snapshot.programs.to_vec(),
         warnings: snapshot.warnings.clone(),
@@ -338,10 +464,22 @@ pub fn status_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<StatusVie
     Ok(StatusView {
         interfaces: tables.links()?,
         over_rate: over_rate.filter_map(|found| found.address).collect(),
+        verifying: verifying(&kernel, &meter, now),
         maps: tables.fills()?,
         programs: tables.programs()?,
         ..kernel_status(&kernel, now)
     })
+}
+
+fn verifying(kernel: &KernelState, meter: &Meter, now: Now) -> Vec<IpAddr> {
+    let metered = by_address(meter);
+    let stands_high = |state: &&AddressState| {
+        let verify = metered.get(&state.address).and_then(|found| found.verify);
+        let rung = rung(state, verify, now);
+        rung == Rung::Verify.name() || rung == Rung::Known.name()
+    };
+    let states = kernel.addresses.values().filter(stands_high);
+    states.map(|state| state.address).collect()
 }
 
 fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
@@ -355,7 +493,7 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
     let blackholed = kernel
         .addresses
         .values()
-        .filter(|state| rung(state, now) == "blackhole");
+        .filter(|state| rung(state, None, now) == BLACKHOLE);
     StatusView {
         daemon: None,
         mode: ModeView {
@@ -367,6 +505,7 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
         protected: kernel.addresses.len(),
         blackholed: blackholed.map(|state| state.address).collect(),
         over_rate: Vec::new(),
+        verifying: Vec::new(),
         allowed: count(ListAction::Allow),
         blocked: count(ListAction::Block),
         rates: None,

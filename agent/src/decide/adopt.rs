@@ -10,8 +10,8 @@ use super::KernelState;
 use crate::{
     clock::{Expiry, Now},
     config::prefix,
-    overrides::{ADOPTED, BlackholeOverride, Change, ListOverride, Origin, Overrides},
-    tables::{ListAction, ListEntry, MonotonicNs},
+    overrides::{ADOPTED, BlackholeOverride, Change, ListOverride, Origin, Overrides, RungOverride},
+    tables::{ForcedRung, ListAction, ListEntry, MonotonicNs},
 };
 
 /// Two ends of the same entry that are closer than this differ only by rounding and by the wall clock's drift.
@@ -48,6 +48,15 @@ pub fn adopt(found: &Found<'_>) -> Vec<(Change, String)> {
         }
     }
     for state in found.kernel.addresses.values() {
+        if let Some(change) = state.rung.and_then(|forced| adopt_rung(state.address, forced, found)) {
+            changes.push((
+                change,
+                format!(
+                    "found in the kernel, not or otherwise in the ledger: forced rung of {}; kept",
+                    state.address
+                ),
+            ));
+        }
         let Some(hole) = state.blackhole else { continue };
         if let Some(change) = adopt_blackhole(state.address, hole.until, hole.all, found) {
             changes.push((
@@ -144,6 +153,20 @@ fn adopt_blackhole(address: IpAddr, until: Option<MonotonicNs>, all: bool, found
     Some(Change::PutBlackhole(address, BlackholeOverride { all, origin }))
 }
 
+fn adopt_rung(address: IpAddr, forced: ForcedRung, found: &Found<'_>) -> Option<Change> {
+    let until = end(forced.until, found.now)?;
+    let origin = match found.ledger.rungs.get(&address) {
+        Some(known) if known.rung == forced.rung && same_end(known.origin.until, until) => return None,
+        Some(known) if known.rung == forced.rung => Origin {
+            until,
+            ..known.origin.clone()
+        },
+        _ => adopted(found.now, until),
+    };
+    let rung = forced.rung;
+    Some(Change::PutRung(address, RungOverride { rung, origin }))
+}
+
 /// What the ledger has and the kernel, in tables that we filled, has not any more.
 fn taken_back(found: &Found<'_>) -> Vec<(Change, String)> {
     let entries = found.ledger.list.iter().filter(|(prefix, known)| {
@@ -173,7 +196,20 @@ fn taken_back(found: &Found<'_>) -> Vec<(Change, String)> {
             format!("in the ledger, not in the kernel any more: blackhole of {address}; forgotten"),
         )
     });
-    entries.chain(blackholes).collect()
+    let rungs = found.ledger.rungs.keys().filter(|address| {
+        found
+            .kernel
+            .addresses
+            .get(address)
+            .is_some_and(|state| state.rung.is_none())
+    });
+    let rungs = rungs.map(|address| {
+        (
+            Change::RemoveRung(*address),
+            format!("in the ledger, not in the kernel any more: forced rung of {address}; forgotten"),
+        )
+    });
+    entries.chain(blackholes).chain(rungs).collect()
 }
 
 fn is_adopted(entry: &ListEntry, found: &Found<'_>) -> bool {

@@ -7,10 +7,12 @@ pub mod guard;
 pub mod plan;
 pub mod refusal;
 pub mod reload;
+pub mod rung;
 pub mod say;
 pub mod state;
 pub mod threshold;
 pub mod unblock;
+pub mod verify;
 
 use std::{collections::BTreeMap, net::IpAddr};
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Config, prefix};
+use crate::{
+    config::{Config, prefix},
+    ladder::MethodChoice,
+};
 
 /// The difference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,6 +52,27 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
         format!("{:?}", old.log.level).to_lowercase(),
         format!("{:?}", new.log.level).to_lowercase(),
     );
+    note("verify.hold", old.verify.hold.to_string(), new.verify.hold.to_string());
+    note(
+        "verify.answers_per_second",
+        old.verify.answers_per_second.to_string(),
+        new.verify.answers_per_second.to_string(),
+    );
+    note(
+        "verify.known_for",
+        old.verify.known_for.to_string(),
+        new.verify.known_for.to_string(),
+    );
+    note(
+        "verify.method",
+        old.verify.method.to_string(),
+        new.verify.method.to_string(),
+    );
+    note(
+        "verify.set_sysctls",
+        old.verify.set_sysctls.to_string(),
+        new.verify.set_sysctls.to_string(),
+    );
     difference.changes.extend(interfaces(old, new));
     difference.changes.extend(addresses(old, new));
     difference.changes.extend(lists(old, new));
@@ -93,6 +117,21 @@ fn addresses(old: &Config, new: &Config) -> Vec<String> {
                     };
                     changes.push(format!("address {address}: {} -> {}", show(was), show(is)));
                 }
+                let own = |config: &Config, method| (method != config.verify.method).then_some(method);
+                let (was, is) = (own(old, before.method), own(new, protected.method));
+                if was != is {
+                    let show = |method: Option<MethodChoice>| {
+                        method.map_or("verify.method".to_owned(), |method| method.to_string())
+                    };
+                    changes.push(format!("address {address}: verify by {} -> {}", show(was), show(is)));
+                }
+                if before.highest != protected.highest {
+                    changes.push(format!(
+                        "address {address}: rung at most {} -> {}",
+                        before.highest.rung(),
+                        protected.highest.rung()
+                    ));
+                }
                 if before.local != protected.local {
                     let whose = if protected.local {
                         "this host's own now"
@@ -135,6 +174,15 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
             old.capacity.list_entries == new.capacity.list_entries,
         ),
         ("limits.sources", old.capacity.sources == new.capacity.sources),
+        (
+            "limits.known_sources",
+            old.capacity.known_sources == new.capacity.known_sources,
+        ),
+        (
+            "limits.retry_memory",
+            old.capacity.retry_lines == new.capacity.retry_lines,
+        ),
+        ("limits.listeners", old.capacity.listeners == new.capacity.listeners),
         ("log.format", old.log.format == new.log.format),
     ];
     fixed

@@ -7,8 +7,11 @@ use ipnet::IpNet;
 
 use crate::{
     config::Config,
+    host::TcpFacts,
     overrides::{Overrides, ThresholdTarget},
-    tables::{self, AddressState, Blackhole, KernelSettings, KernelTables, KnownFor, Limit, ListEntry, Syncookies},
+    tables::{
+        self, AddressState, Blackhole, ForcedRung, KernelSettings, KernelTables, KnownFor, Ladder, Limit, ListEntry,
+    },
 };
 
 /// The kernel's tables.
@@ -43,16 +46,16 @@ impl KernelState {
         })
     }
 
-    /// What the tables are to hold: the configuration, with what was asked for at run time over it.
+    /// What the tables are to hold: the configuration, with what was asked for at run time over it, on this host.
     #[must_use]
-    pub fn wanted(config: &Config, overrides: &Overrides) -> Self {
+    pub fn wanted(config: &Config, overrides: &Overrides, tcp: &TcpFacts) -> Self {
         let settings = KernelSettings {
             mode: overrides.mode.as_ref().map_or(config.mode, |set| set.mode),
             source_limit: source_limit(config, overrides),
             samples_per_second: config.samples_per_second,
-            syncookies: Syncookies::Never,
-            answers_per_second: None,
-            known_for: KnownFor::new(std::time::Duration::from_secs(3600)),
+            syncookies: tcp.sysctls.syncookies,
+            answers_per_second: Some(config.verify.answers_per_second),
+            known_for: KnownFor::new(config.verify.known_for.duration()),
         };
         let addresses = config
             .protected
@@ -62,15 +65,24 @@ impl KernelState {
                     until: hole.origin.until.map(|until| until.mono),
                     all: hole.all,
                 });
-                let limit = address_limit(config, overrides, *address);
-                (
-                    *address,
-                    AddressState {
-                        blackhole,
-                        local: protected.local,
-                        ..AddressState::new(*address, limit)
+                let rung = overrides.rungs.get(address).map(|forced| ForcedRung {
+                    rung: forced.rung,
+                    until: forced.origin.until.map(|until| until.mono),
+                });
+                let local = tcp.is_local(*address);
+                let state = AddressState {
+                    address: *address,
+                    limit: address_limit(config, overrides, *address),
+                    blackhole,
+                    local,
+                    rung,
+                    ladder: Ladder {
+                        most: protected.highest.rung(),
+                        method: protected.method.resolve(local, tcp.sysctls.syncookies),
+                        hold: config.verify.hold.duration(),
                     },
-                )
+                };
+                (*address, state)
             })
             .collect();
         let configured = config.list.iter().map(|(prefix, action)| {

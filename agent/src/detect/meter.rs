@@ -6,14 +6,30 @@ use xdp_common::{Action, Reason};
 
 use crate::{
     clock::Now,
-    tables::{AddressCounts, CounterReading, Counts, Excess, HostCounts},
+    tables::{AddressCounts, CounterReading, Counts, Excess, HostCounts, InVerify},
 };
 
 /// An excess counts as over when no SYN was over a rate for this long, in nanoseconds.
 const QUIET_NS: u64 = 10_000_000_000;
 
 /// The reasons that a SYN to a protected address can meet on its way through the rates.
-const SYN_REASONS: [Reason; 3] = [Reason::Syn, Reason::SourceRate, Reason::AddressRate];
+const SYN_REASONS: [Reason; 15] = [
+    Reason::Syn,
+    Reason::SourceRate,
+    Reason::AddressRate,
+    Reason::Known,
+    Reason::SynKernel,
+    Reason::Retransmitted,
+    Reason::Retry,
+    Reason::NotKnown,
+    Reason::NoListener,
+    Reason::AcceptFull,
+    Reason::ReplyCookie,
+    Reason::ReplyCookiePlain,
+    Reason::ReplyCookieData,
+    Reason::ReplyCookieMalformed,
+    Reason::ReplyChallenge,
+];
 
 /// One address's counters and what was added to them lately.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +42,12 @@ pub struct AddressMeter {
     pub delta: Counts,
     /// The latest excess over a rate.
     pub excess: Option<Excess>,
+    /// Handshakes completed since the maps were made.
+    pub handshakes: u64,
+    /// Handshakes completed since the reading before.
+    pub handshakes_delta: u64,
+    /// The latest time in verify.
+    pub verify: Option<InVerify>,
 }
 
 /// The latest reading with what changed since the one before.
@@ -61,11 +83,8 @@ impl Meter {
     /// The next reading. An address that was not there before begins with no rate.
     #[must_use]
     pub fn next(&self, reading: CounterReading, at: Now) -> Self {
-        let before: HashMap<Option<IpAddr>, &Counts> = self
-            .addresses
-            .iter()
-            .map(|meter| (meter.address, &meter.counts))
-            .collect();
+        let before: HashMap<Option<IpAddr>, &AddressMeter> =
+            self.addresses.iter().map(|meter| (meter.address, meter)).collect();
         let addresses = reading
             .addresses
             .into_iter()
@@ -92,6 +111,22 @@ impl Meter {
         } else {
             0.0
         }
+    }
+
+    /// Handshakes that all protected addresses together completed since the reading before.
+    #[must_use]
+    pub fn protected_handshakes(&self) -> u64 {
+        self.addresses
+            .iter()
+            .filter(|meter| meter.address.is_some())
+            .map(|meter| meter.handshakes_delta)
+            .sum()
+    }
+
+    /// One address.
+    #[must_use]
+    pub fn of(&self, address: IpAddr) -> Option<&AddressMeter> {
+        self.addresses.iter().find(|meter| meter.address == Some(address))
     }
 
     /// All protected addresses together, since the reading before.
@@ -130,13 +165,23 @@ pub fn by_action(counts: &Counts) -> [u64; 3] {
     ]
 }
 
-fn measured(reading: AddressCounts, earlier: Option<&Counts>) -> AddressMeter {
-    let delta = earlier.map(|earlier| reading.counts.since(earlier)).unwrap_or_default();
+fn measured(reading: AddressCounts, earlier: Option<&AddressMeter>) -> AddressMeter {
+    let delta = earlier
+        .map(|earlier| reading.counts.since(&earlier.counts))
+        .unwrap_or_default();
+    // As for the counts: a counter that went backwards was reset.
+    let handshakes_delta = earlier.map_or(0, |earlier| {
+        let now = reading.handshakes;
+        now.checked_sub(earlier.handshakes).unwrap_or(now)
+    });
     AddressMeter {
         address: reading.address,
         counts: reading.counts,
         delta,
         excess: reading.excess,
+        handshakes: reading.handshakes,
+        handshakes_delta,
+        verify: reading.verify,
     }
 }
 
@@ -168,6 +213,8 @@ mod tests {
                 address,
                 counts,
                 excess,
+                handshakes: syns / 2,
+                verify: None,
             }],
             host: HostCounts::default(),
         }
@@ -180,6 +227,8 @@ mod tests {
         let second = first.next(reading(1_100, 400), at(500));
         assert!((second.per_second(syns(&second.addresses[0].delta)) - 1_000.0).abs() < 1e-6);
         assert_eq!(by_action(&second.protected_delta()), [100, 400, 0]);
+        assert_eq!(second.addresses[0].handshakes_delta, 50);
+        assert_eq!(second.protected_handshakes(), 50);
     }
 
     #[test]

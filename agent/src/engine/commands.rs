@@ -8,10 +8,11 @@ use crate::{
     decide::{
         Refusal,
         block::{self, Decision, Effect},
-        threshold,
+        rung, threshold,
         unblock::{self, Removal},
     },
-    overrides::{BlackholeOverride, Change, ListOverride, ModeOverride, Origin, ThresholdOverride},
+    overrides::{BlackholeOverride, Change, ListOverride, ModeOverride, Origin, RungOverride, ThresholdOverride},
+    sysctls,
 };
 
 /// What a command comes to: changes that are in force by now, to be recorded, and the answer.
@@ -72,6 +73,10 @@ impl Engine {
                 let (target, done) = threshold::unset(&query.target, &self.overrides)?;
                 self.commit(vec![Change::RemoveThreshold(target)], done)
             }
+            Command::SetRung(request) => {
+                let decision = rung::force(request, &world)?;
+                self.set_rung(decision, &asked(request.reason.as_deref()))
+            }
             Command::SetMode(request) => {
                 let decision = threshold::mode(request, self.config.mode, &world)?;
                 self.set_mode(request, decision, &asked(request.reason.as_deref()))
@@ -131,6 +136,22 @@ impl Engine {
         self.commit(vec![Change::PutThreshold(decision.what, set)], decision.done)
     }
 
+    fn set_rung(&mut self, decision: rung::Decision, asked: &Asked<'_>) -> Outcome {
+        let origin = asked.origin(decision.until);
+        let change = |address| match decision.rung {
+            Some(rung) => Change::PutRung(
+                address,
+                RungOverride {
+                    rung,
+                    origin: origin.clone(),
+                },
+            ),
+            None => Change::RemoveRung(address),
+        };
+        let changes = decision.addresses.iter().copied().map(change).collect();
+        self.commit(changes, decision.done)
+    }
+
     fn set_mode(
         &mut self,
         request: &ModeRequest,
@@ -148,7 +169,11 @@ impl Engine {
         let interfaces: Vec<String> = self.links.iter().map(|link| link.interface.clone()).collect();
         self.tables.detach_all()?;
         self.detached = true;
-        Ok((Vec::new(), detached(&interfaces)))
+        let mut done = detached(&interfaces);
+        let put_back = sysctls::put_back(&mut self.ledger, &*self.host, &self.tcp.sysctls);
+        done.changes.extend(put_back.changes);
+        done.warnings.extend(put_back.warnings);
+        Ok((Vec::new(), done))
     }
 }
 

@@ -2,6 +2,7 @@
 //! Every method takes the instant from outside, so that tests own the clock.
 
 mod commands;
+mod look;
 mod poll;
 mod reload;
 pub mod start;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 pub use commands::detached;
 use jiff::Timestamp;
+use look::Watch;
 use tokio::sync::watch;
 
 use crate::{
@@ -20,11 +22,11 @@ use crate::{
     control::api::Done,
     decide::{KernelState, Refusal, World},
     detect::Meter,
-    host::HostFacts,
+    host::{Host, HostFacts, TcpFacts},
     ledger::{Installed, JournalEntry, Ledger},
     overrides::{Change, Overrides},
     snapshot::{LedgerHealth, Snapshot},
-    tables::{KernelTables, LinkState, ListAction, MapFill, ProgramStats, Sample, SourceUsage},
+    tables::{KernelTables, LinkState, ListAction, Listener, MapFill, ProgramStats, Sample, SourceUsage},
 };
 
 /// Changes how much is logged.
@@ -39,6 +41,11 @@ pub struct Engine {
     /// What the tables hold: this process is their only writer.
     kernel: Arc<KernelState>,
     meter: Arc<Meter>,
+    host: Box<dyn Host>,
+    /// The host's TCP at the last look.
+    tcp: Arc<TcpFacts>,
+    watch: Watch,
+    listeners: Arc<Vec<Listener>>,
     links: Arc<Vec<LinkState>>,
     fills: Arc<Vec<MapFill>>,
     programs: Arc<Vec<ProgramStats>>,
@@ -120,7 +127,7 @@ impl Engine {
 
     /// Brings the tables to what follows from a configuration and what was asked for over it. All or nothing.
     fn move_to(&mut self, config: &Config, overrides: Overrides) -> Result<(), Refusal> {
-        let wanted = KernelState::wanted(config, &overrides);
+        let wanted = KernelState::wanted(config, &overrides, &self.tcp);
         apply(&mut *self.tables, &self.kernel, &wanted)?;
         self.kernel = Arc::new(wanted);
         self.overrides = Arc::new(overrides);
@@ -204,6 +211,8 @@ impl Engine {
             overrides: Arc::clone(&self.overrides),
             kernel: Arc::clone(&self.kernel),
             meter: Arc::clone(&self.meter),
+            tcp: Arc::clone(&self.tcp),
+            listeners: Arc::clone(&self.listeners),
             links: Arc::clone(&self.links),
             fills: Arc::clone(&self.fills),
             programs: Arc::clone(&self.programs),
@@ -222,6 +231,7 @@ impl Engine {
             .iter()
             .cloned()
             .chain(links)
+            .chain(self.host_warnings())
             .chain(self.poll_problem.clone())
             .collect()
     }

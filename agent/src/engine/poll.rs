@@ -74,7 +74,10 @@ fn describe(change: &Change) -> String {
         Change::RemoveEntry(prefix) => format!("The source list entry {prefix} has ended."),
         Change::RemoveBlackhole(address) => format!("The blackhole of {address} has ended."),
         Change::RemoveThreshold(target) => format!("The run-time threshold of {target} has ended."),
+        Change::RemoveRung(address) => format!("The forced rung of {address} has ended: it takes its rung by itself."),
         Change::SetMode(_) => "The run-time mode has ended.".to_owned(),
-        Change::PutEntry(..) | Change::PutBlackhole(..) | Change::PutThreshold(..) => String::new(),
+        Change::PutEntry(..) | Change::PutBlackhole(..) | Change::PutThreshold(..) | Change::PutRung(..) => {
+            String::new()
+        }
     }
 }

@@ -44,6 +44,7 @@ impl Engine {
         self.move_to_config(&config)?;
         (self.set_log_level)(config.log.level);
         self.config = Arc::new(config);
+        self.tell_listeners();
         self.remember_installed();
         let count = difference.changes.len();
         let message = format!("Reloaded: {count} {}.", if count == 1 { "change" } else { "changes" });
@@ -115,6 +116,12 @@ impl Engine {
             held_back.push(format!(
                 "the threshold of {target} stays as set by {}; `agent threshold unset {target}` goes back to the file's",
                 set.origin.actor
+            ));
+        }
+        for (address, forced) in &self.overrides.rungs {
+            held_back.push(format!(
+                "{address} stays on the rung {}, forced by {}; `agent rung {address} auto` takes that back",
+                forced.rung, forced.origin.actor
             ));
         }
         held_back

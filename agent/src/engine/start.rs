@@ -1,10 +1,10 @@
 //! How the engine begins: what the ledger knows, what the kernel holds, and what the configuration wants become one.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::{Engine, SetLogLevel, read_list};
+use super::{Engine, SetLogLevel, look::Watch, read_list};
 use crate::{
     apply::apply,
     clock::Now,
@@ -14,6 +14,7 @@ use crate::{
         adopt::{Found, adopt},
     },
     detect::Meter,
+    host::{Host, TcpFacts},
     ledger::{JournalEntry, Ledger},
     overrides::{ADOPTED, Change, Overrides},
     snapshot::{LedgerHealth, Snapshot},
@@ -28,6 +29,10 @@ pub struct Parts {
     pub ledger: Ledger,
     /// The configuration.
     pub config: Config,
+    /// The host beside the tables.
+    pub host: Box<dyn Host>,
+    /// Its TCP now.
+    pub tcp: TcpFacts,
     /// What was not as it should be on the way here; shown in `status` as long as the daemon runs.
     pub warnings: Vec<String>,
     /// Changes how much is logged.
@@ -52,15 +57,21 @@ impl Engine {
             mut tables,
             mut ledger,
             config,
+            host,
+            tcp,
             mut warnings,
             set_log_level,
         } = parts;
-        let (overrides, kernel, unclear) = take_over(&mut *tables, &mut ledger, &config, now)?;
+        let (overrides, kernel, unclear) = take_over(&mut *tables, &mut ledger, &config, &tcp, now)?;
+        // In this order: whoever connects from now on is remembered, whoever is connected is made known, and only then
+        // may anybody be asked for a proof.
+        warnings.extend(watch_handshakes(&mut *tables, &*host, &kernel, now));
         attach_all(&mut *tables, &config).map_err(|refusal| leave_nothing_useless(&mut *tables, refusal))?;
         let meter = Meter::first(tables.counters()?, now);
         warnings.extend(unclear);
         warnings.extend(config.warnings.iter().map(ToString::to_string));
-        let first = first_snapshot(config, overrides, kernel, meter, now);
+        let watch = Watch::begin(&tcp, now);
+        let first = first_snapshot(config, overrides, kernel, meter, tcp, now);
         let mut engine = Self {
             tables,
             ledger,
@@ -68,6 +79,10 @@ impl Engine {
             overrides: Arc::clone(&first.overrides),
             kernel: Arc::clone(&first.kernel),
             meter: Arc::clone(&first.meter),
+            host,
+            tcp: Arc::clone(&first.tcp),
+            watch,
+            listeners: Arc::default(),
             links: Arc::default(),
             fills: Arc::default(),
             programs: Arc::default(),
@@ -81,13 +96,21 @@ impl Engine {
             detached: false,
         };
         engine.remember_installed();
+        engine.tell_listeners();
         engine.tick(now);
         Ok(engine)
     }
 }
 
 /// What is known before the first poll, which replaces it at once.
-fn first_snapshot(config: Config, overrides: Overrides, kernel: KernelState, meter: Meter, now: Now) -> Snapshot {
+fn first_snapshot(
+    config: Config,
+    overrides: Overrides,
+    kernel: KernelState,
+    meter: Meter,
+    tcp: TcpFacts,
+    now: Now,
+) -> Snapshot {
     Snapshot {
         now,
         started: now.wall,
@@ -95,6 +118,8 @@ fn first_snapshot(config: Config, overrides: Overrides, kernel: KernelState, met
         overrides: Arc::new(overrides),
         kernel: Arc::new(kernel),
         meter: Arc::new(meter),
+        tcp: Arc::new(tcp),
+        listeners: Arc::default(),
         links: Arc::default(),
         fills: Arc::default(),
         programs: Arc::default(),
@@ -110,6 +135,7 @@ fn take_over(
     tables: &mut dyn KernelTables,
     ledger: &mut Ledger,
     config: &Config,
+    tcp: &TcpFacts,
     now: Now,
 ) -> Result<(Overrides, KernelState, Vec<String>), Refusal> {
     let (mut overrides, unclear) = ledger
@@ -128,12 +154,44 @@ fn take_over(
     for (change, _) in &adopted {
         overrides.apply(change);
     }
-    let wanted = KernelState::wanted(config, &overrides);
+    let wanted = KernelState::wanted(config, &overrides, tcp);
     let writes = apply(tables, &found, &wanted)?;
     let (entries, addresses) = (wanted.entries.len(), wanted.addresses.len());
     tracing::info!(writes, entries, addresses, "the kernel's tables are filled");
     record_adopted(ledger, &adopted, now);
     Ok((overrides, wanted, unclear))
+}
+
+/// Begins to remember whose handshakes complete, and makes known whose have. Where that cannot be, the agent protects
+/// without it, and the sentences say what it costs.
+fn watch_handshakes(tables: &mut dyn KernelTables, host: &dyn Host, kernel: &KernelState, now: Now) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Err(error) = tables.watch_handshakes() {
+        warnings.push(format!(
+            "completed handshakes are neither counted nor remembered, so every client must prove itself while an address is in \
+             verify: {error}"
+        ));
+    }
+    let ours = |address: IpAddr| kernel.addresses.get(&address).is_some_and(|state| state.local);
+    let made_known = host.peers(&ours).map_err(|error| error.to_string()).and_then(|peers| {
+        let news = tables
+            .remember(&peers.addresses, now.mono)
+            .map_err(|error| error.to_string())?;
+        Ok((peers, news))
+    });
+    match made_known {
+        Ok((peers, news)) => {
+            let connections = peers.addresses.len();
+            tracing::info!(connections, news, "made the sources of open connections known");
+            if peers.cut_off {
+                tracing::warn!("there are more connections: their sources must prove themselves once");
+            }
+        }
+        Err(error) => warnings.push(format!(
+            "sources that were connected before the agent started are not known, and must prove themselves once: {error}"
+        )),
+    }
+    warnings
 }
 
 /// Which tables these are: they are made anew by a reboot and by `detach`.
@@ -179,6 +237,12 @@ fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<(), Refu
         .into_iter()
         .filter(|link| !config.interfaces.contains(&link.interface))
         .collect();
+    for interface in tables.remove_other_versions()? {
+        tracing::warn!(
+            interface,
+            "detached an agent of another version: the configuration does not name the interface any more"
+        );
+    }
     for link in strangers {
         tables.detach(&link.interface)?;
         tracing::warn!(

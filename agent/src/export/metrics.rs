@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use xdp_common::Reason;
 
 use crate::{
-    control::view::rung,
+    control::view::{BLACKHOLE, rung, rungs},
     decide::state::common_limit,
     detect::{by_action, syns},
     snapshot::Snapshot,
@@ -143,6 +143,16 @@ fn packets(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         "Packets by destination, reason and what the verdict is in enforce mode",
         by_reason,
     )?;
+    let handshakes = snapshot
+        .meter
+        .addresses
+        .iter()
+        .filter_map(|meter| Some((vec![("address", meter.address?.to_string())], meter.handshakes)));
+    out.counters(
+        "handshakes",
+        "TCP handshakes that listeners of this host completed, by address",
+        handshakes,
+    )?;
     let host = snapshot.meter.host;
     let one = |value| [(Vec::new(), value)];
     out.counters("dropped_packets", "Packets really dropped", one(host.dropped))?;
@@ -227,15 +237,9 @@ fn ladder(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let mode = snapshot.kernel.settings.mode;
     let modes = [Mode::Monitor, Mode::Enforce].map(|known| (vec![("mode", known.to_string())], yes(mode == known)));
     out.gauges("mode", "1 for the mode that holds", modes)?;
-    let rungs = snapshot.kernel.addresses.values().map(|state| {
-        (
-            vec![
-                ("address", state.address.to_string()),
-                ("rung", rung(state, snapshot.now).to_owned()),
-            ],
-            1.0,
-        )
-    });
+    let rungs = rungs(snapshot)
+        .into_iter()
+        .map(|view| (vec![("address", view.address.to_string()), ("rung", view.rung)], 1.0));
     out.gauges(
         "address_rung",
         "1 for the rung of the ladder that the address stands on",
@@ -258,7 +262,7 @@ fn lists(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         .kernel
         .addresses
         .values()
-        .filter(|state| rung(state, snapshot.now) == "blackhole")
+        .filter(|state| rung(state, None, snapshot.now) == BLACKHOLE)
         .count();
     out.gauge(
         "blackholed_addresses",
@@ -338,6 +342,11 @@ fn agent(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         "start_timestamp_seconds",
         "When the agent started",
         seconds(snapshot.started),
+    )?;
+    out.gauge(
+        "listeners",
+        "Listeners of protected addresses that the program knows",
+        float(snapshot.listeners.len()),
     )?;
     let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     out.gauges("build_info", "1, with the version of the agent", [(build, 1.0)])

@@ -82,6 +82,11 @@ impl Addresses {
         self.places.iter().map(|(address, place)| (*address, place.policy.slot))
     }
 
+    /// The slot of an address.
+    pub(super) fn slot(&self, address: IpAddr) -> Option<u32> {
+        self.places.get(&address).map(|place| place.policy.slot)
+    }
+
     pub(super) fn put(&mut self, maps: &mut Maps, wanted: &AddressState) -> Result<()> {
         let (bucket, way, slot, second) = match self.places.get(&wanted.address) {
             Some(place) => {

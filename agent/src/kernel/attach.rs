@@ -29,8 +29,14 @@ pub(super) fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp> {
         .ok_or_else(|| TableError::Kernel(format!("the agent's own object has no XDP program `{PROGRAM}`")))
 }
 
-/// Attaches to `interface`, or replaces the program behind the link that is pinned for it.
-pub(super) fn attach(ebpf: &mut Ebpf, pins: &Pins, interface: &str, mode: XdpMode) -> Result<LinkState> {
+/// Attaches to `interface`, or replaces the program behind the link that is pinned for it, by this version or another.
+pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    pins: &Pins,
+    others: &[Pins],
+    interface: &str,
+    mode: XdpMode,
+) -> Result<LinkState> {
     if if_nametoindex(interface).is_err() {
         return Err(TableError::Kernel(format!(
             "interfaces: there is no interface {interface} on this host"
@@ -53,12 +59,44 @@ pub(super) fn attach(ebpf: &mut Ebpf, pins: &Pins, interface: &str, mode: XdpMod
             }
         }
     }
+    for other in others {
+        if let Some(taken) = take_over_from(program, pins, other, interface)? {
+            return Ok(taken);
+        }
+    }
     let (link, mode) = attach_new(program, interface, mode)?;
     let path = pins.link(interface, mode);
     link.pin(&path)
         .map_err(|error| TableError::Kernel(format!("cannot pin the link of {interface}: {error}")))?;
     info!(interface, %mode, "attached");
     Ok(link_state(interface.to_owned(), mode))
+}
+
+/// Takes over the link that an agent of another version pinned for the interface, if there is one: first its program, then
+/// its pin.
+fn take_over_from(program: &mut Xdp, pins: &Pins, other: &Pins, interface: &str) -> Result<Option<LinkState>> {
+    let Some((mode, path)) = other.existing_link(interface) else {
+        return Ok(None);
+    };
+    if let Err(error) = replace(program, &path) {
+        warn!(interface, %error, "the link that another version pinned is dead; attaching anew");
+        other.remove_link(interface)?;
+        return Ok(None);
+    }
+    let cannot = |error: &dyn std::error::Error| {
+        TableError::Kernel(format!(
+            "cannot take over {} from another version: {}",
+            path.display(),
+            with_causes(error)
+        ))
+    };
+    let link = PinnedLink::from_pin(&path).map_err(|error| cannot(&error))?;
+    FdLink::from(link)
+        .pin(pins.link(interface, mode))
+        .map_err(|error| cannot(&error))?;
+    other.remove_link(interface)?;
+    info!(interface, %mode, from = %other.root().display(), "took over the link of another version without a gap");
+    Ok(Some(link_state(interface.to_owned(), mode)))
 }
 
 /// Replaces the program behind a pinned link: no packet goes by without one.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use xdp_common::{AddressCpu, Reason, map_name};
 
 use super::{addresses::Addresses, convert, maps::Maps};
-use crate::tables::{AddressCounts, CounterReading, Counts, Excess, HostCounts, MonotonicNs, Result};
+use crate::tables::{AddressCounts, CounterReading, Counts, Excess, HostCounts, InVerify, MonotonicNs, Result};
 
 /// Slot of traffic to no protected address.
 const UNPROTECTED: u32 = 0;
@@ -32,10 +32,21 @@ fn address(maps: &Maps, address: Option<IpAddr>, slot: u32) -> Result<AddressCou
             counts.add(reason, cpu.packets[reason.index()]);
         }
     }
+    let rate = maps
+        .address_rate
+        .get(&slot, 0)
+        .map_err(|error| convert::failed("read", map_name::ADDRESS_RATE, &error))?;
+    // Slot 0 has the latest end of all addresses there, which is not its own.
+    let verify = (slot != UNPROTECTED && rate.verify_until_ns != 0).then_some(InVerify {
+        since: MonotonicNs(rate.verify_since_ns),
+        until: MonotonicNs(rate.verify_until_ns),
+    });
     Ok(AddressCounts {
         address,
         counts,
         excess: excess(&cpus),
+        handshakes: cpus.iter().fold(0, |sum, cpu| sum.wrapping_add(cpu.handshakes)),
+        verify,
     })
 }
 

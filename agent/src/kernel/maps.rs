@@ -196,7 +196,13 @@ pub(super) fn check_pinned(pins: &Pins, capacity: &Capacity) -> Result<Vec<Strin
 }
 
 /// How full each map is. Arrays have no fill of their own, but all take memory.
-pub(super) fn fills(pins: &Pins, addresses: u64, list_entries: u64, sources: u64) -> Result<Vec<MapFill>> {
+pub(super) fn fills(
+    pins: &Pins,
+    addresses: u64,
+    list_entries: u64,
+    sources: u64,
+    listeners: u64,
+) -> Result<Vec<MapFill>> {
     map_name::ALL
         .iter()
         .map(|&name| {
@@ -205,6 +211,7 @@ pub(super) fn fills(pins: &Pins, addresses: u64, list_entries: u64, sources: u64
                 map_name::ADDRESS_CPU => Some(addresses),
                 map_name::SOURCE_LIST => Some(list_entries),
                 map_name::SOURCES => Some(sources),
+                map_name::LISTENERS => Some(listeners),
                 _ => None,
             };
             let memory_bytes = memory_bytes(&info).unwrap_or(0);

@@ -9,7 +9,10 @@ mod bpffs;
 mod convert;
 mod counters;
 mod filter;
+mod handshakes;
+mod known;
 mod list;
+mod listeners;
 mod load;
 mod maps;
 mod pins;
@@ -29,13 +32,15 @@ use std::{
 use aya::Ebpf;
 use aya_log::EbpfLogger;
 use ipnet::IpNet;
+use xdp_common::map_name;
 
 use crate::tables::{
-    AddressState, CounterReading, KernelSettings, KernelTables, LinkState, ListEntry, MapFill, ProgramStats, Result,
-    Sample, SourceUsage, TableError, XdpMode,
+    AddressState, CounterReading, KernelSettings, KernelTables, LinkState, ListEntry, Listener, MapFill, MonotonicNs,
+    ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
 };
 use addresses::Addresses;
 use list::SourceList;
+use listeners::Listeners;
 use maps::Maps;
 use pins::Pins;
 use samples::Samples;
@@ -43,6 +48,40 @@ use samples::Samples;
 pub use requirements::missing_feature;
 pub use run::Run;
 pub use xdp_common::layout::Capacity;
+
+/// Bytes that maps of these sizes take on this machine.
+///
+/// # Errors
+/// If the kernel does not tell how many CPUs there can be.
+pub fn memory_bytes(capacity: &Capacity) -> Result<u64> {
+    let cpus =
+        aya::util::nr_cpus().map_err(|(file, error)| TableError::Kernel(format!("cannot read {file}: {error}")))?;
+    Ok(capacity.memory_bytes(cpus as u64))
+}
+
+/// Whether an agent of any version has left anything in the kernel.
+///
+/// # Errors
+/// [`TableError::NotPinned`] when there is nothing.
+pub fn anything_pinned(bpffs: &Path) -> Result<()> {
+    if Pins::of_every_version(bpffs).is_empty() {
+        return Err(TableError::NotPinned(Pins::at(bpffs).root().to_owned()));
+    }
+    Ok(())
+}
+
+/// Takes the programs of every version off every interface and removes every pin. Tells the interfaces.
+///
+/// # Errors
+/// Why a pin stays.
+pub fn take_off(bpffs: &Path) -> Result<Vec<String>> {
+    let mut interfaces = Vec::new();
+    for pins in Pins::of_every_version(bpffs) {
+        interfaces.extend(pins.links()?.into_iter().map(|link| link.interface));
+        pins.remove_all()?;
+    }
+    Ok(interfaces)
+}
 
 /// Where the maps are and how large they are to be.
 #[derive(Debug, Clone)]
@@ -55,10 +94,12 @@ pub struct LoadOptions {
 
 /// The program and its maps.
 pub struct Kernel {
+    bpffs: PathBuf,
     pins: Pins,
     maps: Maps,
     addresses: Addresses,
     list: SourceList,
+    listeners: Listeners,
     samples: Samples,
     program: Option<Loaded>,
 }
@@ -94,7 +135,8 @@ impl Kernel {
         pins.create()?;
         let warnings = maps::check_pinned(&pins, &options.capacity)?;
         let (ebpf, logger) = load::load(&pins, &options.capacity)?;
-        let kernel = Self::assemble(pins, Some(Loaded { ebpf, logger }))?;
+        let mut kernel = Self::assemble(&options.bpffs, pins, Some(Loaded { ebpf, logger }))?;
+        kernel.listeners.remove_strays(&mut kernel.maps)?;
         Ok((kernel, warnings))
     }
 
@@ -105,9 +147,12 @@ impl Kernel {
     pub fn open(bpffs: &Path) -> Result<Self> {
         let pins = Pins::at(bpffs);
         if !pins.exist() {
-            return Err(TableError::NotPinned(pins.root().to_owned()));
+            return Err(match Pins::of_other_versions(bpffs).first() {
+                Some(other) => TableError::OtherVersion(other.root().to_owned()),
+                None => TableError::NotPinned(pins.root().to_owned()),
+            });
         }
-        Self::assemble(pins, None)
+        Self::assemble(bpffs, pins, None)
     }
 
     /// Runs the loaded program on a frame that never was on a wire (`BPF_PROG_TEST_RUN`), `repeat` times.
@@ -139,12 +184,15 @@ impl Kernel {
             .map_err(|error| TableError::Kernel(load::with_causes(&error)))
     }
 
-    fn assemble(pins: Pins, program: Option<Loaded>) -> Result<Self> {
+    fn assemble(bpffs: &Path, pins: Pins, program: Option<Loaded>) -> Result<Self> {
         let maps = Maps::open(&pins)?;
         let addresses = Addresses::read(&maps)?;
+        let capacity = maps::capacity(&pins, map_name::LISTENERS)?;
         Ok(Self {
             list: SourceList::open(&pins)?,
+            listeners: Listeners::read(&maps, &addresses, capacity)?,
             samples: Samples::open(&pins)?,
+            bpffs: bpffs.to_owned(),
             pins,
             maps,
             addresses,
@@ -175,7 +223,11 @@ impl KernelTables for Kernel {
     }
 
     fn remove_address(&mut self, address: IpAddr) -> Result<()> {
-        self.addresses.remove(&mut self.maps, address)
+        let Some(slot) = self.addresses.slot(address) else {
+            return Ok(());
+        };
+        self.addresses.remove(&mut self.maps, address)?;
+        self.listeners.remove_all_of(&mut self.maps, address, slot)
     }
 
     fn entries(&self) -> Result<Vec<ListEntry>> {
@@ -188,6 +240,23 @@ impl KernelTables for Kernel {
 
     fn remove_entry(&mut self, prefix: IpNet) -> Result<()> {
         self.list.remove(prefix)
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        self.listeners.all()
+    }
+
+    fn put_listener(&mut self, listener: &Listener) -> Result<()> {
+        self.listeners.put(&mut self.maps, &self.addresses, listener)
+    }
+
+    fn remove_listener(&mut self, address: IpAddr, port: u16) -> Result<()> {
+        self.listeners.remove(&mut self.maps, &self.addresses, address, port)
+    }
+
+    fn remember(&mut self, sources: &[IpAddr], now: MonotonicNs) -> Result<usize> {
+        let settings = settings::stored(&self.maps)?;
+        known::remember(&mut self.maps, &settings, sources, now)
     }
 
     fn counters(&self) -> Result<CounterReading> {
@@ -204,11 +273,21 @@ impl KernelTables for Kernel {
             self.addresses.len(),
             self.list.len(),
             sources::len(&self.maps)?,
+            self.listeners.len(),
         )
     }
 
     fn programs(&self) -> Result<Vec<ProgramStats>> {
         programs::stats(&self.pins)
+    }
+
+    fn watch_handshakes(&mut self) -> Result<()> {
+        let Some(loaded) = &mut self.program else {
+            return Err(TableError::Kernel(
+                "only the process that loaded the program can attach it".to_owned(),
+            ));
+        };
+        handshakes::attach(&mut loaded.ebpf, &self.pins)
     }
 
     fn links(&self) -> Result<Vec<LinkState>> {
@@ -221,11 +300,21 @@ impl KernelTables for Kernel {
                 "cannot attach to {interface}: only a running agent loads the program; start it with `agent run`"
             )));
         };
-        attach::attach(&mut loaded.ebpf, &self.pins, interface, mode)
+        let others = Pins::of_other_versions(&self.bpffs);
+        attach::attach(&mut loaded.ebpf, &self.pins, &others, interface, mode)
     }
 
     fn detach(&mut self, interface: &str) -> Result<()> {
         self.pins.remove_link(interface)
+    }
+
+    fn remove_other_versions(&mut self) -> Result<Vec<String>> {
+        let mut interfaces = Vec::new();
+        for other in Pins::of_other_versions(&self.bpffs) {
+            interfaces.extend(other.links()?.into_iter().map(|link| link.interface));
+            other.remove_all()?;
+        }
+        Ok(interfaces)
     }
 
     fn detach_all(&mut self) -> Result<()> {

@@ -29,6 +29,30 @@ impl Pins {
         }
     }
 
+    /// Those that agents of whatever version left.
+    pub(super) fn of_every_version(bpffs: &Path) -> Vec<Self> {
+        let is_version = |name: &str| {
+            name.strip_prefix('v')
+                .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let directory = bpffs.join("levee");
+        let names = names_in(&directory).unwrap_or_default();
+        let versions = names.iter().filter(|name| is_version(name));
+        versions
+            .map(|name| Self {
+                root: directory.join(name),
+            })
+            .collect()
+    }
+
+    /// Those of agents of other versions, which may still protect.
+    pub(super) fn of_other_versions(bpffs: &Path) -> Vec<Self> {
+        let own = Self::at(bpffs).root;
+        let mut all = Self::of_every_version(bpffs);
+        all.retain(|pins| pins.root != own);
+        all
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
@@ -57,6 +81,11 @@ impl Pins {
             .join("links")
             .join(directory)
             .join(interface.replace('.', ":"))
+    }
+
+    /// The pin of the tracepoint's link.
+    pub(super) fn handshake_link(&self) -> PathBuf {
+        self.root.join("links").join("handshake")
     }
 
     /// The pinned link of an interface, if there is one.

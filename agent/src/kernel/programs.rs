@@ -2,10 +2,10 @@
 
 use aya::programs::{links::PinnedLink, loaded_programs};
 
-use super::{attach::PROGRAM, load::with_causes, pins::Pins};
+use super::{attach::PROGRAM, handshakes, load::with_causes, pins::Pins};
 use crate::tables::{ProgramStats, Result, TableError};
 
-/// Run count and time of the program behind the links. All links share one program, except in mid-takeover.
+/// Run count and time of the programs behind the links. All interfaces share one program, except in mid-takeover.
 pub(super) fn stats(pins: &Pins) -> Result<Vec<ProgramStats>> {
     let mut ids = Vec::new();
     for link in pins.links()? {
@@ -18,16 +18,20 @@ pub(super) fn stats(pins: &Pins) -> Result<Vec<ProgramStats>> {
             .map_err(|error| {
                 TableError::Kernel(format!("cannot inspect {}: {}", path.display(), with_causes(&error)))
             })?;
-        ids.push(id);
+        ids.push((id, PROGRAM));
     }
+    ids.extend(handshakes::linked_program(pins).map(|id| (id, handshakes::PROGRAM)));
     ids.sort_unstable();
     ids.dedup();
-    let infos = loaded_programs()
+    let named = loaded_programs()
         .filter_map(std::result::Result::ok)
-        .filter(|info| ids.contains(&info.id()));
-    Ok(infos
-        .map(|info| ProgramStats {
-            name: PROGRAM.to_owned(),
+        .filter_map(|info| {
+            let (_, name) = ids.iter().find(|(id, _)| *id == info.id())?;
+            Some((*name, info))
+        });
+    Ok(named
+        .map(|(name, info)| ProgramStats {
+            name: name.to_owned(),
             run_count: info.run_count(),
             run_time_ns: u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX),
         })

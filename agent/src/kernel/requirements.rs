@@ -2,6 +2,8 @@
 
 use nix::sys::utsname::uname;
 
+use crate::host::parse_release;
+
 /// Features, newest first: (major, minor) and what it is for.
 const FEATURES: [((u32, u32), &str); 4] = [
     ((5, 18), "XDP on multi-buffer frames and bpf_xdp_load_bytes"),
@@ -18,8 +20,7 @@ pub fn missing_feature() -> Option<String> {
 }
 
 fn missing_in(release: &str) -> Option<String> {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
-    let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    let version = parse_release(release)?;
     let ((major, minor), feature) = FEATURES.iter().find(|(since, _)| version < *since)?;
     Some(format!(
         "this kernel ({release}) is too old: it lacks {feature}, which came with Linux {major}.{minor}; Debian 12 has 6.1"

@@ -11,18 +11,25 @@ use xdp_common::Action;
 use super::load::with_causes;
 use crate::tables::{Result, TableError};
 
+/// An answer is at most so much longer than what it answers, bytes.
+const GROWTH: usize = 64;
+
 /// What became of the frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     /// What the kernel would have done with it.
     pub action: Action,
+    /// The frame as the program left it.
+    pub frame: Vec<u8>,
     /// Mean time of one run.
     pub duration: Duration,
 }
 
 pub(super) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<Run> {
+    let mut left = vec![0; frame.len() + GROWTH];
     let options = TestRunOptions {
         data_in: Some(frame),
+        data_out: Some(&mut left),
         repeat,
         ..TestRunOptions::default()
     };
@@ -40,8 +47,10 @@ pub(super) fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<Run> {
             )));
         }
     };
+    left.truncate(result.data_size_out as usize);
     Ok(Run {
         action,
+        frame: left,
         duration: result.duration,
     })
 }

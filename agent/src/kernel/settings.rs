@@ -66,7 +66,7 @@ pub(super) fn write(maps: &mut Maps, wanted: &KernelSettings) -> Result<()> {
         .map_err(|error| convert::failed("write", map_name::SETTINGS, &error))
 }
 
-fn stored(maps: &Maps) -> Result<Settings> {
+pub(super) fn stored(maps: &Maps) -> Result<Settings> {
     maps.settings
         .get(&0, 0)
         .map_err(|error| convert::failed("read", map_name::SETTINGS, &error))

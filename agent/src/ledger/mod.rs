@@ -5,6 +5,7 @@ mod journal;
 mod open;
 mod schema;
 mod store;
+mod sysctls;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 pub use journal::JournalEntry;
+pub use sysctls::FormerSysctls;
 
 use crate::{
     clock::Now,
@@ -121,6 +123,24 @@ impl Ledger {
     /// If the file cannot be written.
     pub fn set_installed(&mut self, installed: &Installed) -> Result<(), LedgerError> {
         let result = store::set_installed(&self.connection, installed);
+        self.noted("cannot record", result)
+    }
+
+    /// The sysctls that were set, as they were before.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn former_sysctls(&mut self) -> Result<FormerSysctls, LedgerError> {
+        let result = store::former_sysctls(&self.connection).map(|text| FormerSysctls::parse(&text));
+        self.noted("cannot be read", result)
+    }
+
+    /// Says what was set.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn set_former_sysctls(&mut self, former: &FormerSysctls) -> Result<(), LedgerError> {
+        let result = store::set_former_sysctls(&self.connection, &former.to_string());
         self.noted("cannot record", result)
     }
 

@@ -4,7 +4,8 @@
 use rusqlite::Connection;
 
 /// One script per version: the first makes version 1 of an empty file. Times are milliseconds of the Unix epoch.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE list_entries (
         prefix TEXT PRIMARY KEY NOT NULL,
         action TEXT NOT NULL,
@@ -49,7 +50,18 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE INDEX commands_at ON commands (at_ms);
     CREATE TABLE installed (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT;
-"];
+",
+    "
+    CREATE TABLE rungs (
+        address TEXT PRIMARY KEY NOT NULL,
+        rung TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER
+    ) STRICT;
+",
+];
 
 /// The version that this agent writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -76,6 +88,20 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_the_first_version_keeps_its_rows() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch(MIGRATIONS[0]).expect("the first version");
+        connection.pragma_update(None, "user_version", 1).expect("its number");
+        connection
+            .execute_batch("INSERT INTO mode VALUES (1, 'enforce', 'root', NULL, 0, NULL)")
+            .expect("a row");
+        migrate(&mut connection).expect("migrates");
+        assert_eq!(version(&connection), Ok(VERSION));
+        let count = |table: &str| connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0));
+        assert_eq!((count("mode"), count("rungs")), (Ok(1), Ok(0)));
+    }
 
     #[test]
     fn an_empty_file_becomes_current_and_stays_so() {

@@ -10,8 +10,10 @@ use super::Installed;
 use crate::{
     clock::Now,
     config::units::{Burst, Rate},
-    overrides::{BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, ThresholdOverride},
-    tables::{ListAction, Mode},
+    overrides::{
+        BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, RungOverride, ThresholdOverride,
+    },
+    tables::{ListAction, Mode, Rung},
 };
 
 /// How long a row outlives its end: 7 days.
@@ -58,6 +60,13 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
             "DELETE FROM thresholds WHERE target = ?1",
             &target.to_string(),
         ),
+        Change::PutRung(address, forced) => put(
+            connection,
+            "INSERT OR REPLACE INTO rungs (actor, reason, since_ms, until_ms, address, rung) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            &forced.origin,
+            &[&address.to_string(), &forced.rung.name()],
+        ),
+        Change::RemoveRung(address) => remove(connection, "DELETE FROM rungs WHERE address = ?1", &address.to_string()),
         Change::SetMode(Some(mode)) => put(
             connection,
             "INSERT OR REPLACE INTO mode (actor, reason, since_ms, until_ms, only_row, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -124,6 +133,10 @@ pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overr
             },
         ))
     })?;
+    loader.rows("rungs", "address, rung", |row, origin| {
+        let rung = <Rung as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()?;
+        Some(Change::PutRung(parsed(row)?, RungOverride { rung, origin }))
+    })?;
     loader.rows("mode", "only_row, mode", |row, origin| {
         let mode = <Mode as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()?;
         Some(Change::SetMode(Some(ModeOverride { mode, origin })))
@@ -135,7 +148,7 @@ pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overr
 /// for the first minutes after a boot.
 fn forget_long_expired(connection: &Connection, now: Now) -> rusqlite::Result<()> {
     let oldest_ms = now.wall.as_millisecond() - FORGET_AFTER_MS;
-    for table in ["list_entries", "blackholes", "thresholds", "mode"] {
+    for table in ["list_entries", "blackholes", "thresholds", "rungs", "mode"] {
         connection.execute(&format!("DELETE FROM {table} WHERE until_ms < ?1"), [oldest_ms])?;
     }
     Ok(())
@@ -202,6 +215,26 @@ fn list_action(text: &str) -> Option<ListAction> {
         "block" => Some(ListAction::Block),
         _ => None,
     }
+}
+
+/// Sysctls as they were before the agent set them, in the words of [`super::FormerSysctls`].
+pub(super) fn former_sysctls(connection: &Connection) -> rusqlite::Result<String> {
+    connection
+        .query_row("SELECT value FROM installed WHERE key = 'sysctls'", [], |row| {
+            row.get(0)
+        })
+        .optional()
+        .map(Option::unwrap_or_default)
+}
+
+/// Replaces that.
+pub(super) fn set_former_sysctls(connection: &Connection, text: &str) -> rusqlite::Result<()> {
+    connection
+        .execute(
+            "INSERT OR REPLACE INTO installed (key, value) VALUES ('sysctls', ?1)",
+            [text],
+        )
+        .map(drop)
 }
 
 /// What was put into the kernel's tables.

@@ -46,6 +46,7 @@ impl Served {
                         let answer = engine.carry_out(&mut order, noon());
                         order.answer.send(answer).expect("the caller waits");
                     }
+                    Message::Host(looked) => engine.look(looked, noon()),
                     Message::Sources(answer) => drop(answer.send(engine.sources())),
                 }
             }
@@ -293,7 +294,7 @@ async fn metrics_follow_the_conventions() {
     let reading = agent::tables::AddressCounts {
         address: Some(address("203.0.113.7")),
         counts,
-        excess: None,
+        ..agent::tables::AddressCounts::default()
     };
     bench.kernel.lock().counts = vec![reading];
     engine.tick(later(noon(), 1));

@@ -127,7 +127,7 @@ fn each_mistake_names_its_way_out() {
         ),
         (
             "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'",
-            "address[0]: sets nothing: give it a syn_rate or a syn_burst",
+            "address[0]: sets nothing: give it a syn_rate, a syn_burst, a verify or a rung",
         ),
         (
             "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'\nsyn_rate = 5\n[[address]]\naddress = '203.0.113.7'\nsyn_rate = 6",
@@ -136,6 +136,42 @@ fn each_mistake_names_its_way_out() {
         (
             "interfaces = ['eth0']\n[limits]\naddresses = 0",
             "limits.addresses = 0: is out of range; write a number from 1 to",
+        ),
+        (
+            "interfaces = ['eth0']\n[limits]\nknown_sources = 300000",
+            "limits.known_sources = 300000: is not a power of two; write 262144 or 524288",
+        ),
+        (
+            "interfaces = ['eth0']\n[limits]\nretry_memory = 3",
+            "limits.retry_memory = 3: is not a power of two; write 2 or 4",
+        ),
+        (
+            "interfaces = ['eth0']\n[limits]\nlisteners = 1",
+            "limits.listeners = 1: is out of range; write a number from 16 to",
+        ),
+        (
+            "interfaces = ['eth0']\n[verify]\nmethod = 'cookies'",
+            "verify.method = \"cookies\": unknown variant `cookies`, expected one of `auto`, `cookie`, `challenge`, `drop`",
+        ),
+        (
+            "interfaces = ['eth0']\n[verify]\nhold = '2h'",
+            "verify.hold = \"2h\": is out of range; write a duration from 1s to 1h",
+        ),
+        (
+            "interfaces = ['eth0']\n[verify]\nknown_for = '30s'",
+            "verify.known_for = \"30s\": is out of range; write a duration from 1m to 20d",
+        ),
+        (
+            "interfaces = ['eth0']\n[verify]\nknown_for = 'never'",
+            "verify.known_for = \"never\": \"never\" is not a duration",
+        ),
+        (
+            "interfaces = ['eth0']\n[verify]\nanswers_per_second = 0",
+            "verify.answers_per_second = 0: ",
+        ),
+        (
+            "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'\nrung = 'known'",
+            "address[0].rung = \"known\": unknown variant `known`, expected `limit` or `verify`",
         ),
         (
             "interfaces = ['eth0']\n[state]\ndirectory = 'state'",

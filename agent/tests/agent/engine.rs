@@ -184,7 +184,7 @@ fn a_full_second_passes_between_two_rates() {
         vec![agent::tables::AddressCounts {
             address: Some(address("203.0.113.7")),
             counts: counts.clone(),
-            excess: None,
+            ..agent::tables::AddressCounts::default()
         }]
     };
     counts.add(xdp_common::Reason::Syn, 100);

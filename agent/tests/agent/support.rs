@@ -14,11 +14,12 @@ use agent::{
     control::api::{AllowRequest, BlockRequest, Done, RemoveRequest},
     decide::Refusal,
     engine::{Engine, start::Parts},
-    host::{HostFacts, Interface},
+    host::{Host, HostFacts, Interface, Listening, Peers, Sysctl, Sysctls, TcpFacts},
     ledger::Ledger,
     tables::{
         AddressCounts, AddressState, CounterReading, KernelSettings, KernelTables, Limit, LinkState, ListEntry,
-        MapFill, Mode, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
+        Listener, ListenerFacts, MapFill, Mode, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, Syncookies,
+        TableError, XdpMode,
     },
 };
 use ipnet::IpNet;
@@ -41,6 +42,13 @@ pub(crate) struct Fake {
     pub(crate) fail_at: Option<usize>,
     /// Interfaces that refuse to be attached.
     pub(crate) refuse_attach: Vec<String>,
+    pub(crate) listeners: BTreeMap<(IpAddr, u16), ListenerFacts>,
+    /// Sources that were made known.
+    pub(crate) known: Vec<IpAddr>,
+    /// The tracepoint is attached.
+    pub(crate) watches_handshakes: bool,
+    /// Why it cannot be.
+    pub(crate) refuse_watching: Option<String>,
 }
 
 impl Default for Fake {
@@ -61,6 +69,10 @@ impl Default for Fake {
             writes: 0,
             fail_at: None,
             refuse_attach: Vec::new(),
+            listeners: BTreeMap::new(),
+            known: Vec::new(),
+            watches_handshakes: false,
+            refuse_watching: None,
         }
     }
 }
@@ -113,7 +125,9 @@ impl KernelTables for FakeKernel {
     }
 
     fn remove_address(&mut self, address: IpAddr) -> Result<()> {
-        self.write()?.addresses.remove(&address);
+        let mut fake = self.write()?;
+        fake.addresses.remove(&address);
+        fake.listeners.retain(|(at, _), _| *at != address);
         Ok(())
     }
 
@@ -129,6 +143,27 @@ impl KernelTables for FakeKernel {
     fn remove_entry(&mut self, prefix: IpNet) -> Result<()> {
         self.write()?.entries.remove(&prefix);
         Ok(())
+    }
+
+    fn listeners(&self) -> Vec<Listener> {
+        let listener = |(&(address, port), &facts)| Listener { address, port, facts };
+        self.lock().listeners.iter().map(listener).collect()
+    }
+
+    fn put_listener(&mut self, listener: &Listener) -> Result<()> {
+        let place = (listener.address, listener.port);
+        self.write()?.listeners.insert(place, listener.facts);
+        Ok(())
+    }
+
+    fn remove_listener(&mut self, address: IpAddr, port: u16) -> Result<()> {
+        self.write()?.listeners.remove(&(address, port));
+        Ok(())
+    }
+
+    fn remember(&mut self, sources: &[IpAddr], _: MonotonicNs) -> Result<usize> {
+        self.lock().known.extend(sources);
+        Ok(sources.len())
     }
 
     fn counters(&self) -> Result<CounterReading> {
@@ -160,6 +195,17 @@ impl KernelTables for FakeKernel {
         }])
     }
 
+    fn watch_handshakes(&mut self) -> Result<()> {
+        let mut fake = self.lock();
+        match fake.refuse_watching.clone() {
+            Some(why) => Err(TableError::Kernel(why)),
+            None => {
+                fake.watches_handshakes = true;
+                Ok(())
+            }
+        }
+    }
+
     fn links(&self) -> Result<Vec<LinkState>> {
         let link = |(interface, mode): (&String, &XdpMode)| LinkState {
             interface: interface.clone(),
@@ -189,6 +235,10 @@ impl KernelTables for FakeKernel {
         Ok(())
     }
 
+    fn remove_other_versions(&mut self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     fn detach_all(&mut self) -> Result<()> {
         let mut fake = self.lock();
         *fake = Fake {
@@ -216,6 +266,7 @@ pub(crate) fn host() -> HostFacts {
     let interface = |name: &str, addresses: &[&str]| Interface {
         name: name.to_owned(),
         addresses: addresses.iter().map(|text| address(text)).collect(),
+        mtu: 1_500,
     };
     HostFacts {
         interfaces: vec![
@@ -225,6 +276,49 @@ pub(crate) fn host() -> HostFacts {
         ],
         gateways: vec![address("192.0.2.1")],
         resolvers: vec![address("192.0.2.53")],
+    }
+}
+
+/// The TCP of that host: cookies and plain timestamps, a web server everywhere.
+pub(crate) fn tcp() -> TcpFacts {
+    let web = Listening {
+        address: address("::"),
+        port: 80,
+        v6: true,
+        v6_only: false,
+        interface: 0,
+        receive_buffer: 131_072,
+    };
+    TcpFacts {
+        sysctls: Sysctls {
+            syncookies: Syncookies::WhenFull,
+            timestamps: 2,
+            ..Sysctls::default()
+        },
+        interfaces: host().interfaces,
+        listening: vec![web],
+        ..TcpFacts::default()
+    }
+}
+
+/// What a test host was told and tells.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FakeHost {
+    pub(crate) peers: Arc<Mutex<Vec<IpAddr>>>,
+    pub(crate) sysctls: Arc<Mutex<Vec<(Sysctl, u32)>>>,
+}
+
+impl Host for FakeHost {
+    fn peers(&self, _: &dyn Fn(IpAddr) -> bool) -> std::io::Result<Peers> {
+        Ok(Peers {
+            addresses: self.peers.lock().expect("lock").clone(),
+            cut_off: false,
+        })
+    }
+
+    fn set_sysctl(&self, sysctl: Sysctl, value: u32) -> std::io::Result<()> {
+        self.sysctls.lock().expect("lock").push((sysctl, value));
+        Ok(())
     }
 }
 
@@ -255,6 +349,8 @@ pub(crate) fn later(now: Now, secs: u64) -> Now {
 /// A fake kernel, a ledger directory, and engines that come and go.
 pub(crate) struct Bench {
     pub(crate) kernel: FakeKernel,
+    pub(crate) host: FakeHost,
+    pub(crate) tcp: TcpFacts,
     pub(crate) directory: tempfile::TempDir,
 }
 
@@ -262,6 +358,8 @@ impl Default for Bench {
     fn default() -> Self {
         Self {
             kernel: FakeKernel::default(),
+            host: FakeHost::default(),
+            tcp: tcp(),
             directory: tempfile::tempdir().expect("directory"),
         }
     }
@@ -274,6 +372,8 @@ impl Bench {
             tables: Box::new(self.kernel.clone()),
             ledger,
             config,
+            host: Box::new(self.host.clone()),
+            tcp: self.tcp.clone(),
             warnings,
             set_log_level: Box::new(|_| {}),
         };

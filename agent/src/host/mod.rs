@@ -1,7 +1,12 @@
-//! What the agent must know of the host it runs on: interfaces and their addresses, default gateways, resolvers. Read
-//! through rtnetlink and `/etc/resolv.conf`; nothing here changes anything.
+//! What the agent must know of the host it runs on: interfaces and their addresses, default gateways, resolvers, its TCP.
+//! Read through netlink, `/proc/sys/net` and `/etc/resolv.conf`; nothing here changes anything but a sysctl when the
+//! configuration asks for it.
 
-use std::{collections::BTreeMap, net::IpAddr};
+pub mod sockets;
+mod sysctls;
+mod tcp;
+
+use std::{collections::BTreeMap, io, net::IpAddr};
 
 use anyhow::Context as _;
 use futures_util::TryStreamExt as _;
@@ -10,6 +15,42 @@ use rtnetlink::packet_route::{
     link::LinkAttribute,
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia},
 };
+
+pub use sockets::{Listening, Peers};
+pub use sysctls::{Sysctl, Sysctls};
+pub use tcp::TcpFacts;
+
+/// What the engine asks of the host, and does to it, beside the kernel's tables.
+pub trait Host: Send {
+    /// The peers of connections to an address of `ours`.
+    ///
+    /// # Errors
+    /// If the kernel does not tell.
+    fn peers(&self, ours: &dyn Fn(IpAddr) -> bool) -> io::Result<Peers>;
+
+    /// Sets a sysctl.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    fn set_sysctl(&self, sysctl: Sysctl, value: u32) -> io::Result<()>;
+}
+
+/// The host that the agent runs on.
+#[derive(Debug)]
+pub struct ThisHost;
+
+/// Peers that are asked for at most: what fits the set of known sources, and a second of work.
+const PEERS_MAX: usize = 200_000;
+
+impl Host for ThisHost {
+    fn peers(&self, ours: &dyn Fn(IpAddr) -> bool) -> io::Result<Peers> {
+        sockets::peers(PEERS_MAX, ours)
+    }
+
+    fn set_sysctl(&self, sysctl: Sysctl, value: u32) -> io::Result<()> {
+        sysctl.write(value)
+    }
+}
 
 /// Where the resolvers are named.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
@@ -21,6 +62,8 @@ pub struct Interface {
     pub name: String,
     /// The host's own addresses on it.
     pub addresses: Vec<IpAddr>,
+    /// Its MTU in bytes; 0 where the kernel does not tell.
+    pub mtu: u32,
 }
 
 /// The host as it is now.
@@ -32,6 +75,20 @@ pub struct HostFacts {
     pub gateways: Vec<IpAddr>,
     /// Name servers.
     pub resolvers: Vec<IpAddr>,
+}
+
+/// Version of the kernel that runs, as far as its release tells: (major, minor).
+#[must_use]
+pub fn kernel_version() -> Option<(u32, u32)> {
+    let name = nix::sys::utsname::uname().ok()?;
+    parse_release(&name.release().to_string_lossy())
+}
+
+/// The two first numbers of a release such as `6.1.0-30-amd64`.
+#[must_use]
+pub fn parse_release(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 impl HostFacts {
@@ -51,6 +108,20 @@ impl HostFacts {
         };
         driver.abort();
         Ok(facts)
+    }
+
+    /// The interfaces alone: what can be asked for each second, where routes are too many.
+    ///
+    /// # Errors
+    /// As for [`Self::read`].
+    pub async fn read_interfaces() -> anyhow::Result<Vec<Interface>> {
+        let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+        let driver = tokio::spawn(connection);
+        let interfaces = read_interfaces(&handle)
+            .await
+            .context("cannot list the network interfaces");
+        driver.abort();
+        interfaces
     }
 
     /// The global addresses of all interfaces, each once: what `protect = ["auto"]` stands for.
@@ -101,16 +172,22 @@ async fn read_interfaces(handle: &rtnetlink::Handle) -> Result<Vec<Interface>, r
     let mut by_index = BTreeMap::new();
     let mut links = handle.link().get().execute();
     while let Some(link) = links.try_next().await? {
-        let name = link.attributes.into_iter().find_map(|attribute| match attribute {
-            LinkAttribute::IfName(name) => Some(name),
-            _ => None,
-        });
+        let mut name = None;
+        let mut mtu = 0;
+        for attribute in link.attributes {
+            match attribute {
+                LinkAttribute::IfName(found) => name = Some(found),
+                LinkAttribute::Mtu(found) => mtu = found,
+                _ => {}
+            }
+        }
         if let Some(name) = name {
             by_index.insert(
                 link.header.index,
                 Interface {
                     name,
                     addresses: Vec::new(),
+                    mtu,
                 },
             );
         }

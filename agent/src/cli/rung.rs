@@ -1,0 +1,154 @@
+//! `agent rung`.
+
+use clap::ValueEnum;
+use ipnet::IpNet;
+use reqwest::Method;
+
+use super::{
+    context::Context,
+    direct::{Direct, NOT_RUNNING, as_target},
+    print,
+};
+use crate::{
+    config::{prefix, units::Ttl},
+    control::api::{Done, RungRequest, RungView},
+    tables::Rung,
+};
+
+/// Show where each address stands on the ladder, and put one on a rung by hand
+///
+/// By itself an address stands on `limit` and goes to `verify` while it is over its rate: then SYNs of unknown sources must
+/// prove themselves, by a cookie or a challenge. Works while the agent is dead, straight on the kernel's maps.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  agent rung                                   every address: rung, since when, forced by whom
+  agent rung 203.0.113.7                       one of them
+  agent rung 203.0.113.7 verify --ttl 30m      make unknown sources prove themselves now
+  agent rung 203.0.113.7 known                 admit only who was here lately, for block_ttl
+  agent rung 203.0.113.7 auto                  let it take its rung by itself again")]
+pub(super) struct Args {
+    /// Protected address, or a prefix that holds some
+    #[arg(value_name = "ADDR|CIDR", value_parser = prefix::parse)]
+    target: Option<IpNet>,
+    /// Where to put it; shows where it stands when left out
+    #[arg(requires = "target")]
+    rung: Option<Choice>,
+    /// How long, such as 30m, 2h or never; block_ttl of the configuration when left out
+    #[arg(long, requires = "rung")]
+    ttl: Option<Ttl>,
+    /// Why, for colleagues and for the ledger
+    #[arg(long, value_name = "TEXT", requires = "rung")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Choice {
+    /// By itself: limit, and verify while it is over its rate
+    Auto,
+    /// Count packets, limit nothing
+    Observe,
+    /// Drop what exceeds the rates
+    Limit,
+    /// SYNs of unknown sources must prove themselves
+    Verify,
+    /// Admit only sources that completed a handshake lately
+    Known,
+}
+
+impl Choice {
+    const fn rung(self) -> Option<Rung> {
+        match self {
+            Self::Auto => None,
+            Self::Observe => Some(Rung::Observe),
+            Self::Limit => Some(Rung::Limit),
+            Self::Verify => Some(Rung::Verify),
+            Self::Known => Some(Rung::Known),
+        }
+    }
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let (Some(target), Some(choice)) = (args.target, args.rung) else {
+        return show(args.target, context).await;
+    };
+    let request = RungRequest {
+        target: as_target(target),
+        rung: choice.rung(),
+        ttl: args.ttl,
+        reason: args.reason,
+    };
+    let done: Done = match context.agent_if_running().await? {
+        Some(agent) => agent.send_json(Method::PUT, "/v1/rungs", &request).await?,
+        None => Direct::to_write(context).await?.set_rung(&request)?,
+    };
+    print::done(&done, context.json)
+}
+
+async fn show(target: Option<IpNet>, context: &Context) -> anyhow::Result<()> {
+    let mut views: Vec<RungView> = match context.agent_if_running().await? {
+        Some(agent) => agent.get("/v1/rungs", &()).await?,
+        None => {
+            let views = Direct::to_read(context).await?.rungs()?;
+            eprintln!("warning: {NOT_RUNNING}");
+            views
+        }
+    };
+    if let Some(target) = target {
+        views.retain(|view| target.contains(&view.address));
+        anyhow::ensure!(
+            !views.is_empty(),
+            "{} is not a protected address; `agent rung` shows those that are",
+            prefix::display(target)
+        );
+    }
+    if context.json {
+        return print::json(&views);
+    }
+    table(&views);
+    Ok(())
+}
+
+fn table(views: &[RungView]) {
+    let headings = [
+        "ADDRESS",
+        "RUNG",
+        "SINCE",
+        "FORCED BY",
+        "UNTIL",
+        "REASON",
+        "BY ITSELF UP TO",
+        "METHOD",
+        "SYN/S",
+        "HANDSHAKES/S",
+    ];
+    let mut table = print::table(&headings, &[8, 9]);
+    let dash = || "-".to_owned();
+    for view in views {
+        let (by, until, reason) = match &view.forced {
+            None => (dash(), dash(), dash()),
+            Some(forced) => {
+                let [by, _, reason] = print::origin(forced);
+                (
+                    by,
+                    forced
+                        .until
+                        .map_or_else(|| "never".to_owned(), |at| print::until(Some(at))),
+                    reason,
+                )
+            }
+        };
+        table.add_row([
+            view.address.to_string(),
+            view.rung.clone(),
+            print::until(view.since),
+            by,
+            until,
+            reason,
+            view.highest.to_string(),
+            view.method.to_string(),
+            view.syn_pps.map_or_else(dash, print::rate),
+            view.handshakes_pps.map_or_else(dash, print::rate),
+        ]);
+    }
+    print::print(&table);
+}

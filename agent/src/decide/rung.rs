@@ -1,0 +1,130 @@
+//! `rung ADDR ..`: putting addresses on a rung of the ladder by hand, and letting them take it by themselves again.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Refusal, World, block::expiry, check_reason, say};
+use crate::{
+    clock::Expiry,
+    config::{prefix, units::Ttl},
+    control::api::{Done, RungRequest},
+    ladder::{ForcedRung, Method, Rung},
+    tables::AddressState,
+};
+
+/// A decision with its end and the words for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// Whose rung.
+    pub addresses: Vec<IpAddr>,
+    /// The rung; `None` gives it back to the kernel side.
+    pub rung: Option<Rung>,
+    /// When it ends by itself.
+    pub until: Option<Expiry>,
+    /// The answer once it is done.
+    pub done: Done,
+}
+
+impl Decision {
+    /// What the tables are to hold for it.
+    #[must_use]
+    pub fn forced(&self) -> Option<ForcedRung> {
+        self.rung.map(|rung| ForcedRung {
+            rung,
+            until: self.until.map(|until| until.mono),
+        })
+    }
+}
+
+/// Decides what `rung` does.
+///
+/// # Errors
+/// A target that is no protected address, or nothing to take back.
+pub fn force(request: &RungRequest, world: &World<'_>) -> Result<Decision, Refusal> {
+    check_reason(request.reason.as_deref())?;
+    let net = prefix::parse(&request.target)?;
+    let addresses = world.protected_in(net);
+    if addresses.is_empty() {
+        return Err(Refusal::invalid(
+            format!("{} is not a protected address", prefix::display(net)),
+            "`agent rung` shows the protected ones; add it to `protect` in the configuration to protect it",
+        ));
+    }
+    match request.rung {
+        Some(rung) => Ok(forced(rung, addresses, request.ttl.unwrap_or(world.block_ttl), world)),
+        None => given_back(&addresses, request, world),
+    }
+}
+
+fn forced(rung: Rung, addresses: Vec<IpAddr>, ttl: Ttl, world: &World<'_>) -> Decision {
+    let until = expiry(ttl, world);
+    let meaning = match rung {
+        Rung::Observe => "packets are counted, and no rate drops any",
+        Rung::Limit => "what exceeds its rates is dropped, customers with the flood",
+        Rung::Verify => "every SYN of an unknown source must prove itself",
+        Rung::Known => "only sources that completed a handshake lately get in, and no new customer",
+    };
+    let message = format!(
+        "Put {} on the rung {rung} {}: {meaning}.",
+        say::some_of(&addresses),
+        say::until(until, world.now)
+    );
+    let without_proof = addresses
+        .iter()
+        .filter_map(|address| world.kernel.addresses.get(address))
+        .filter(|state| rung == Rung::Verify && state.ladder.method == Method::Drop)
+        .map(|state| state.address)
+        .collect::<Vec<_>>();
+    let mut warnings: Vec<String> = say::mode_warning(world.mode()).into_iter().collect();
+    if !without_proof.is_empty() {
+        warnings.push(format!(
+            "{} has verify = \"drop\": unknown sources are dropped and cannot prove themselves",
+            say::some_of(&without_proof)
+        ));
+    }
+    Decision {
+        done: Done {
+            message,
+            targets: addresses.iter().copied().map(IpNet::from).collect(),
+            until: until.map(|until| until.wall),
+            warnings,
+            ..Done::default()
+        },
+        addresses,
+        rung: Some(rung),
+        until,
+    }
+}
+
+fn given_back(addresses: &[IpAddr], request: &RungRequest, world: &World<'_>) -> Result<Decision, Refusal> {
+    if request.ttl.is_some() {
+        return Err(Refusal::invalid(
+            "a lifetime belongs to a rung that is forced",
+            "leave --ttl out: auto holds until a rung is forced again",
+        ));
+    }
+    let is_forced = |state: &AddressState| state.rung.is_some_and(|forced| forced.at(world.now.mono).is_some());
+    let forced: Vec<IpAddr> = addresses
+        .iter()
+        .copied()
+        .filter(|address| world.kernel.addresses.get(address).is_some_and(is_forced))
+        .collect();
+    if forced.is_empty() {
+        return Err(Refusal::not_found(
+            format!("the rung of {} is not forced", say::some_of(addresses)),
+            Some("it takes its rung by itself already".to_owned()),
+        ));
+    }
+    let done = Done {
+        message: format!("{} takes its rung by itself again.", say::some_of(&forced)),
+        targets: forced.iter().copied().map(IpNet::from).collect(),
+        ..Done::default()
+    };
+    Ok(Decision {
+        addresses: forced,
+        rung: None,
+        until: None,
+        done,
+    })
+}

@@ -1,0 +1,96 @@
+//! The host's TCP as it is now: looked at each second, because listeners come and go, addresses move from host to host,
+//! and sysctls are changed behind our back.
+
+use std::{fs, io, net::IpAddr};
+
+use anyhow::Context as _;
+
+use super::{HostFacts, Interface, Listening, Sysctls, sockets};
+
+/// One look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TcpFacts {
+    /// What TCP is told to do.
+    pub sysctls: Sysctls,
+    /// Interfaces with their addresses and MTUs.
+    pub interfaces: Vec<Interface>,
+    /// Every socket that listens.
+    pub listening: Vec<Listening>,
+    /// Cookies that the kernel itself sent so far (`SyncookiesSent`).
+    pub cookies_sent: u64,
+    /// What could not be looked at, and why.
+    pub problems: Vec<String>,
+}
+
+impl TcpFacts {
+    /// Looks.
+    ///
+    /// # Errors
+    /// If the kernel does not tell its interfaces. What else cannot be read is told in `problems`.
+    pub async fn read() -> anyhow::Result<Self> {
+        let interfaces = HostFacts::read_interfaces().await?;
+        tokio::task::spawn_blocking(move || Self::with_interfaces(interfaces))
+            .await
+            .context("cannot look at the sockets of this host")
+    }
+
+    fn with_interfaces(interfaces: Vec<Interface>) -> Self {
+        let mut problems = Vec::new();
+        let listening = sockets::listening().unwrap_or_else(|error| {
+            problems.push(format!(
+                "the listening sockets of this host cannot be read ({error}): connections made by cookie have no window scaling"
+            ));
+            Vec::new()
+        });
+        Self {
+            sysctls: Sysctls::read(),
+            interfaces,
+            listening,
+            cookies_sent: cookies_sent().unwrap_or(0),
+            problems,
+        }
+    }
+
+    /// Whether this host has the address itself, so that its own sockets know the connections.
+    #[must_use]
+    pub fn is_local(&self, address: IpAddr) -> bool {
+        self.interfaces
+            .iter()
+            .any(|interface| interface.addresses.contains(&address))
+    }
+}
+
+/// `TcpExt: SyncookiesSent` of this network namespace (netstat(8)).
+fn cookies_sent() -> io::Result<u64> {
+    let text = fs::read_to_string("/proc/net/netstat")?;
+    find_counter(&text, "TcpExt:", "SyncookiesSent").ok_or(io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// A counter in pairs of lines, one of names and one of values, that begin with the same word.
+fn find_counter(text: &str, section: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(section));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let at = names.split_whitespace().position(|found| found == name)?;
+    values.split_whitespace().nth(at)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_found_by_their_names() {
+        let text = "TcpExt: SyncookiesSent SyncookiesRecv\nTcpExt: 17 4\nIpExt: InNoRoutes\nIpExt: 1\n";
+        assert_eq!(find_counter(text, "TcpExt:", "SyncookiesSent"), Some(17));
+        assert_eq!(find_counter(text, "TcpExt:", "SyncookiesRecv"), Some(4));
+        assert_eq!(find_counter(text, "TcpExt:", "Nothing"), None);
+        assert!(cookies_sent().is_ok());
+    }
+
+    #[tokio::test]
+    async fn this_host_can_be_looked_at() {
+        let facts = TcpFacts::read().await.expect("netlink answers");
+        assert!(facts.is_local(IpAddr::from([127, 0, 0, 1])), "{facts:?}");
+        assert!(facts.problems.is_empty(), "{facts:?}");
+    }
+}
