@@ -3,68 +3,82 @@
 //! the CPU answers the fewer, the more it has to look at. Retransmissions have a share of their own, which no flood of
 //! first SYNs can use up.
 
-/// Units that an answer costs beside the look.
-const ANSWER: u64 = 2;
-/// Units of an answer to a SYN, its look included.
-const UNITS: u64 = 1 + ANSWER;
+/// Units that an answer to a first SYN costs, its look included; a look alone costs one.
+const ANSWER: i64 = 3;
 /// Of so many answers, one may be to a retransmission beyond all others.
-const AGAIN: u64 = 4;
-/// At most so much time's worth is saved up, ns.
-const SAVED_NS: u64 = 20_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
+const AGAIN: i64 = 4;
+/// At most so much time is saved up, ns; but always enough for one answer.
+const SAVED_NS: i64 = 20_000_000;
+const SECOND_NS: i64 = 1_000_000_000;
 
-/// What is left of it.
+/// What is left of it, in time: a unit is the time in which the budget brings one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// Units; below zero while looks alone took more than there was.
-    pub units: i64,
-    /// Answers to retransmissions.
-    pub again: u64,
+    /// For SYNs, ns; below zero while looks alone took more than there was.
+    pub saved_ns: i64,
+    /// For answers to retransmissions, ns.
+    pub again_ns: i64,
+    /// A unit, ns.
+    pub unit_ns: i64,
 }
 
 impl Budget {
     /// Adds what `elapsed_ns` brings at `answers_per_s` (0: no bound). Called once a jiffy.
     #[inline(always)]
     pub const fn refill(&mut self, elapsed_ns: u64, answers_per_s: u32) {
-        let elapsed_ns = if elapsed_ns < SAVED_NS { elapsed_ns } else { SAVED_NS };
-        let rate = if answers_per_s == 0 { u32::MAX } else { answers_per_s } as u64;
-        let most = rate * SAVED_NS / SECOND_NS + 1;
-        let added = rate * elapsed_ns / SECOND_NS;
-        let units = self.units + (added * UNITS) as i64;
-        let units_most = (most * UNITS) as i64;
-        let again = self.again + added / AGAIN + 1;
-        // What was looked at beyond the budget is owed, up to what can be saved.
-        self.units = if units < -units_most {
-            -units_most
-        } else if units > units_most {
-            units_most
+        let elapsed_ns = if elapsed_ns < SAVED_NS as u64 {
+            elapsed_ns as i64
         } else {
-            units
+            SAVED_NS
         };
-        self.again = if again < most { again } else { most };
+        self.unit_ns = if answers_per_s == 0 {
+            0
+        } else {
+            SECOND_NS / (answers_per_s as i64 * ANSWER)
+        };
+        self.saved_ns = bounded(self.saved_ns + elapsed_ns, at_least(ANSWER * self.unit_ns));
+        self.again_ns = bounded(self.again_ns + elapsed_ns, at_least(AGAIN * ANSWER * self.unit_ns));
     }
 
     /// Looks at a SYN; true when it may be answered, which is then paid.
     #[inline(always)]
     pub const fn answer(&mut self) -> bool {
-        let may = self.units > 0;
-        self.units -= if may { UNITS as i64 } else { 1 };
+        let may = self.saved_ns > 0 || self.unit_ns == 0;
+        self.saved_ns -= if may { ANSWER * self.unit_ns } else { self.unit_ns };
         may
     }
 
     /// True when a retransmission may be answered, which is then paid.
     #[inline(always)]
     pub const fn answer_again(&mut self) -> bool {
-        let may = self.again > 0;
-        self.again -= may as u64;
+        let may = self.again_ns > 0 || self.unit_ns == 0;
+        if may {
+            self.again_ns -= AGAIN * ANSWER * self.unit_ns;
+        }
         may
     }
 
     /// True when little is left for retransmissions: then only the likeliest are looked for.
     #[inline(always)]
-    pub const fn is_short(&self, answers_per_s: u32) -> bool {
-        self.again < answers_per_s as u64 * (SAVED_NS / AGAIN) / SECOND_NS
+    pub const fn is_short(&self) -> bool {
+        self.again_ns < SAVED_NS / 4
+    }
+}
+
+/// What can be saved up, so that it is enough for `ns`.
+const fn at_least(ns: i64) -> i64 {
+    if ns > SAVED_NS { ns } else { SAVED_NS }
+}
+
+/// Between owing and having `most`.
+const fn bounded(ns: i64, most: i64) -> i64 {
+    if ns > most {
+        most
+    } else if ns < -most {
+        -most
+    } else {
+        ns
     }
 }
 
@@ -117,10 +131,31 @@ mod tests {
     }
 
     #[test]
+    fn a_small_budget_brings_answers_too() {
+        // Looks cost, too, so it is fewer than ten.
+        let sparse = (0..250u32)
+            .scan(Budget::default(), |budget, jiffy| {
+                budget.refill(JIFFY, 10);
+                Some(jiffy % 10 == 0 && budget.answer())
+            })
+            .filter(|&answered| answered)
+            .count();
+        assert!((2..=10).contains(&sparse), "{sparse}");
+        let mut budget = Budget::default();
+        let again = (0..250)
+            .filter(|_| {
+                budget.refill(JIFFY, 40);
+                budget.answer_again()
+            })
+            .count();
+        assert!((9..=11).contains(&again), "{again}");
+    }
+
+    #[test]
     fn an_idle_cpu_saves_little() {
         let mut budget = Budget::default();
         budget.refill(u64::MAX, 1_000_000);
         let answers = (0..1_000_000).filter(|_| budget.answer()).count();
-        assert!(answers <= 20_001, "{answers}");
+        assert!(answers <= 20_100, "{answers}");
     }
 }

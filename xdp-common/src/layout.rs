@@ -21,7 +21,7 @@ const _: () = assert!(size_of::<ListEntry>() == 16);
 const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 4 + 5 * 4);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
-const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 2 * 8 + 16 + 8 + 8 + 56);
+const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 2 * 8 + 24 + 8 + 8 + 56);
 const _: () = assert!(size_of::<Sample>() == 24 + 128);
 const _: () = assert!(size_of::<sketch::Block>() == 32);
 const _: () = assert!(size_of::<AddressBucket>() == 128);

@@ -404,8 +404,7 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn came_again(&self, hash: u64) -> bool {
-        let answers_per_s = self.settings.answers_per_s;
-        let Some((window, short)) = self.with_cpu(|cpu| (cpu.window, cpu.budget.is_short(answers_per_s))) else {
+        let Some((window, short)) = self.with_cpu(|cpu| (cpu.window, cpu.budget.is_short())) else {
             return false;
         };
         let Some(line) = RETRY.get_ptr_mut(retry::line_of(hash, self.settings.retry_mask)) else {
