@@ -8,13 +8,18 @@ use std::{
 };
 
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord,
+    Action, Address, AddressCpu, AddressPolicy, ListEntry, Rung, Settings, SourceLocal, SourceRecord,
     address_index::{Found, policy_element},
+    known::{KnownBucket, bucket_of},
+    retry::{Reach, RetryLine, WINDOW_NS, line_of},
     sketch::{self, Block},
     source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK, SAMPLING},
     word::SharedWord,
 };
-use xdp_ebpf::{Judgement, OwnSocket, Packet, SharedSource, Tables, examine};
+use xdp_ebpf::{
+    Connection, Judgement, Listener, OwnSocket, Packet, SharedAddress, SharedSource, Tables, answer, cursor::Buffer,
+    examine, reply::Write,
+};
 
 /// A word on the heap, so that a borrowed record can outlive the look-up.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +56,15 @@ pub struct HostTables {
     pub list: BTreeMap<(u32, [u8; 16]), ListEntry>,
     /// What the host's sockets answer.
     pub own_socket: Cell<Option<OwnSocket>>,
-    buckets: RefCell<HashMap<u32, HostWord>>,
+    /// What they answer for a segment that is no SYN.
+    pub connection: Cell<Connection>,
+    /// What the listener makes of any SYN.
+    pub listener: Cell<Listener>,
+    /// First SYNs, and retransmissions, that may still be answered.
+    pub answers: Cell<(u64, u64)>,
+    shared: RefCell<HashMap<u32, SharedAddress<HostWord>>>,
+    known: RefCell<Vec<KnownBucket>>,
+    retry: RefCell<Vec<RetryLine>>,
     cpus: RefCell<HashMap<u32, AddressCpu>>,
     sketch: RefCell<Vec<Block>>,
     locals: RefCell<Vec<SourceLocal>>,
@@ -68,7 +81,12 @@ impl Default for HostTables {
             policies: HashMap::new(),
             list: BTreeMap::new(),
             own_socket: Cell::new(None),
-            buckets: RefCell::default(),
+            connection: Cell::new(Connection::None),
+            listener: Cell::new(Listener::NONE),
+            answers: Cell::new((u64::MAX, u64::MAX)),
+            shared: RefCell::default(),
+            known: RefCell::new(vec![KnownBucket::default(); 64]),
+            retry: RefCell::new(vec![RetryLine::default(); 64]),
             cpus: RefCell::default(),
             sketch: RefCell::new(vec![Block::default(); sketch::BLOCKS as usize]),
             locals: RefCell::new(vec![SourceLocal::default(); LOCAL_SLOTS as usize]),
@@ -83,7 +101,42 @@ impl HostTables {
     /// The verdict on a frame.
     #[must_use]
     pub fn examine(&self, frame: &[u8]) -> Judgement {
-        examine(&frame, self)
+        self.reply(frame).0
+    }
+
+    /// The verdict on a frame, and the frame as it is afterwards.
+    ///
+    /// # Panics
+    /// When the frame is longer than 2,048 bytes and is to be answered.
+    #[must_use]
+    pub fn reply(&self, frame: &[u8]) -> (Judgement, Vec<u8>) {
+        let (packet, mut judgement) = examine(&frame, self);
+        if judgement.reason.action() != Action::Reply {
+            return (judgement, frame.to_vec());
+        }
+        let mut buffer = Buffer {
+            bytes: [0; 2_048],
+            len: frame.len(),
+        };
+        buffer.bytes[..frame.len()].copy_from_slice(frame);
+        let mut into = &mut buffer;
+        judgement.reason = answer(&mut into, &packet, judgement.slot, judgement.reason, Write::Yes, self);
+        (judgement, buffer.bytes[..buffer.len].to_vec())
+    }
+
+    /// Makes a source known.
+    pub fn make_known(&self, source: Address) {
+        self.remember_known(sketch::hash(source.source(), self.settings.seed));
+    }
+
+    /// Spends an answer, if one is left.
+    fn answers(&self, take: impl Fn((u64, u64)) -> (u64, u64), left: impl Fn((u64, u64)) -> u64) -> bool {
+        let now = self.answers.get();
+        let may = left(now) > 0;
+        if may {
+            self.answers.set(take(now));
+        }
+        may
     }
 
     /// Adds a list entry.
@@ -127,6 +180,7 @@ impl Tables for HostTables {
         self.policies.get(destination).map_or(Found::NONE, |policy| Found {
             policy: policy_element(policy.slot, false),
             blackhole: policy.blackhole_until_ns != 0,
+            verify: policy.rung_until_ns != 0 && policy.rung >= Rung::Verify as u8,
         })
     }
 
@@ -140,8 +194,14 @@ impl Tables for HostTables {
             .find_map(|bits| self.list.get(&(bits, masked(*source, bits))))
     }
 
-    fn address_rate(&self, slot: u32) -> Option<HostWord> {
-        Some(self.buckets.borrow_mut().entry(slot).or_default().clone())
+    fn address_rate(&self, slot: u32) -> Option<SharedAddress<HostWord>> {
+        let empty = || SharedAddress {
+            tat_ns: HostWord::default(),
+            known_tat_ns: HostWord::default(),
+            verify_until_ns: HostWord::default(),
+            verify_since_ns: HostWord::default(),
+        };
+        Some(self.shared.borrow_mut().entry(slot).or_insert_with(empty).clone())
     }
 
     fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R> {
@@ -181,6 +241,77 @@ impl Tables for HostTables {
             last_ns: word(record.last_ns),
         };
         self.records.borrow_mut().entry(*source).or_insert(shared);
+    }
+
+    fn meets_heavy_sources(&self, _now_ns: u64) -> bool {
+        true
+    }
+
+    fn met_heavy_source(&self, _now_ns: u64) {}
+
+    fn is_known(&self, hash: u64) -> bool {
+        let known = self.known.borrow();
+        known[bucket_of(hash, known.len() as u32 - 1) as usize].has(hash, self.now_ns(), self.settings.known_ticks)
+    }
+
+    fn remember_known(&self, hash: u64) {
+        let mut known = self.known.borrow_mut();
+        let mask = known.len() as u32 - 1;
+        let bucket = &mut known[bucket_of(hash, mask) as usize];
+        if let Some((word, value)) = bucket.remember(hash, self.now_ns.get()) {
+            bucket.words[word] = value;
+        }
+    }
+
+    fn came_again(&self, hash: u64) -> bool {
+        let mut retry = self.retry.borrow_mut();
+        let mask = retry.len() as u32 - 1;
+        let line = &mut retry[line_of(hash, mask) as usize];
+        let window = self.now_ns.get() / WINDOW_NS;
+        let again = line.has(hash, window, Reach::Far);
+        let (word, value) = line.remember(hash, window);
+        line.words[word] = value;
+        again
+    }
+
+    fn may_answer(&self) -> bool {
+        self.answers(|(first, again)| (first - 1, again), |(first, _)| first)
+    }
+
+    fn may_answer_again(&self) -> bool {
+        self.answers(|(first, again)| (first, again - 1), |(_, again)| again)
+    }
+
+    fn connection(&self, _packet: &Packet) -> Connection {
+        self.connection.get()
+    }
+
+    fn listener(&self, _slot: u32, _packet: &Packet) -> Listener {
+        self.listener.get()
+    }
+
+    /// No cookie of any kernel, but as good a function of what it is made from.
+    fn cookie(&self, packet: &Packet, sequence: u32, mss: u16) -> Option<u32> {
+        let [a, b] = packet.source.words();
+        let [c, d] = packet.destination.words();
+        let mixed = [
+            a,
+            b,
+            c,
+            d,
+            u64::from(packet.ports()),
+            u64::from(sequence),
+            u64::from(mss),
+        ]
+        .into_iter()
+        .fold(7u64, |mixed, word| {
+            (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        });
+        Some((mixed >> 32) as u32)
+    }
+
+    fn now_ms(&self) -> u32 {
+        (self.now_ns.get() / 1_000_000) as u32
     }
 
     fn own_socket(&self, _packet: &Packet) -> OwnSocket {

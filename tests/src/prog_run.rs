@@ -30,6 +30,9 @@ impl ProgRun {
             addresses: 64,
             list_entries: 1_024,
             sources: 1_024,
+            known_sources: 1_024,
+            retry_lines: 1_024,
+            listeners: 64,
         };
         let (kernel, warnings) = Kernel::load(&LoadOptions {
             bpffs: bpffs.path().to_owned(),

@@ -62,19 +62,15 @@ fn program(all: bool) -> ProgRun {
         syn_rate: agent::config::units::Rate::new(1_000).unwrap(),
         syn_burst: agent::config::units::Burst::new(1_000).unwrap(),
     };
-    let settings = KernelSettings {
-        mode: Mode::Enforce,
-        source_limit: limit,
-        samples_per_second: 0,
-    };
-    run.kernel.put_settings(&settings).unwrap();
+    run.kernel
+        .put_settings(&KernelSettings::new(Mode::Enforce, limit))
+        .unwrap();
     for address in OURS {
         let blackhole = Some(Blackhole { until: None, all });
         let state = AddressState {
-            address: address.parse().unwrap(),
-            limit,
             blackhole,
             local: true,
+            ..AddressState::new(address.parse().unwrap(), limit)
         };
         run.kernel.put_address(&state).unwrap();
     }

@@ -32,18 +32,12 @@ fn limit(rate: u32, burst: u32) -> Limit {
 fn program(source: Limit, address: Limit) -> ProgRun {
     let mut run = ProgRun::load().unwrap();
     run.kernel
-        .put_settings(&KernelSettings {
-            mode: Mode::Enforce,
-            source_limit: source,
-            samples_per_second: 0,
-        })
+        .put_settings(&KernelSettings::new(Mode::Enforce, source))
         .unwrap();
     for ours in [V4, V6] {
         let state = AddressState {
-            address: ours.parse().unwrap(),
-            limit: address,
-            blackhole: None,
             local: true,
+            ..AddressState::new(ours.parse().unwrap(), address)
         };
         run.kernel.put_address(&state).unwrap();
     }

@@ -607,10 +607,9 @@ fn fill_kernel(run: &mut ProgRun, now_ns: u64) {
             all,
         });
         let state = AddressState {
-            address: address.parse().unwrap(),
-            limit: limit(),
             blackhole,
             local,
+            ..AddressState::new(address.parse().unwrap(), limit())
         };
         run.kernel.put_address(&state).unwrap();
     }
@@ -626,9 +625,8 @@ fn fill_kernel(run: &mut ProgRun, now_ns: u64) {
 
 fn set_mode(run: &mut ProgRun, mode: Mode) {
     let settings = KernelSettings {
-        mode,
-        source_limit: limit(),
         samples_per_second: 10,
+        ..KernelSettings::new(mode, limit())
     };
     run.kernel.put_settings(&settings).unwrap();
 }
@@ -642,10 +640,9 @@ fn host_tables(now_ns: u64) -> HostTables {
             syn: rate::Limit::new(100_000, 100_000),
             blackhole_until_ns: blackhole.map_or(0, |seconds| at(now_ns, seconds)),
             slot,
-            rung: 1,
             local: u8::from(local),
             blackhole_all: u8::from(all),
-            reserved: 0,
+            ..AddressPolicy::default()
         };
         tables
             .policies
@@ -725,10 +722,28 @@ fn frames_shorter_than_ethernet() {
     }
 }
 
-/// Reasons that need more than one packet have tests of their own (`rates.rs`, `blackhole.rs`).
+/// Reasons that need more than one packet, or sockets, have tests of their own (`rates.rs`, `blackhole.rs`, `proofs.rs`).
 #[test]
 fn the_table_meets_every_reason() {
-    let needs_more = [Reason::SourceRate, Reason::AddressRate];
+    let needs_more = [
+        Reason::SourceRate,
+        Reason::AddressRate,
+        Reason::Known,
+        Reason::SynKernel,
+        Reason::CookieAck,
+        Reason::Retransmitted,
+        Reason::Retry,
+        Reason::NotKnown,
+        Reason::NoListener,
+        Reason::AcceptFull,
+        Reason::Guard,
+        Reason::ChallengePassed,
+        Reason::ReplyCookie,
+        Reason::ReplyCookiePlain,
+        Reason::ReplyCookieData,
+        Reason::ReplyCookieMalformed,
+        Reason::ReplyChallenge,
+    ];
     let rows = table();
     for reason in Reason::ALL {
         let met = rows.iter().any(|Row(.., row)| row == reason);

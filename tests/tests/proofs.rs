@@ -1,0 +1,627 @@
+//! What SYNs to an address in verify meet, and what is sent back: each step through the loaded program, in a namespace
+//! with real listeners, and through the host build of the pure modules. Every answer's checksums are checked.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops there, and says where")]
+
+use std::{
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    thread,
+    time::Duration,
+};
+
+use agent::{
+    config::units::{Burst, Rate},
+    ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies},
+    tables::{AddressState, KernelSettings, KernelTables as _, Limit, ListenerFacts, Mode},
+};
+use etherparse::{NetHeaders, PacketHeaders, TcpHeader, TransportHeader};
+use lab::{
+    expect,
+    host_tables::HostTables,
+    packet::{Packet, Transport, extension, flag},
+    prog_run::ProgRun,
+};
+use nix::{
+    sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare},
+    unistd::Pid,
+};
+use xdp_common::{Action, Address, AddressPolicy, Reason, listener, rate, retry::WINDOW_NS};
+use xdp_ebpf::{Connection, Listener};
+
+/// In verify by cookie, by challenge, not at all; and open to known sources only.
+const COOKIE: [&str; 2] = ["198.51.100.10", "2001:db8:1::10"];
+const CHALLENGE: [&str; 2] = ["198.51.100.11", "2001:db8:1::11"];
+const DROP: [&str; 2] = ["198.51.100.12", "2001:db8:1::12"];
+const KNOWN: [&str; 2] = ["198.51.100.13", "2001:db8:1::13"];
+const CLIENTS: [&str; 2] = ["203.0.113.7", "2001:db8:2::7"];
+/// Somebody listens; somebody does, but never accepts; nobody does.
+const OPEN: u16 = 443;
+const FULL: u16 = 444;
+const CLOSED: u16 = 445;
+const ISN: u32 = 0x1234_5678;
+
+const LINUX: &[u8] = &[2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7];
+const WINDOWS: &[u8] = &[2, 4, 5, 0xb4, 1, 3, 3, 8, 1, 1, 4, 2];
+const LONGEST: &[u8] = &[
+    2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 0, 0,
+];
+const MD5: &[u8] = &[
+    2, 4, 5, 0xb4, 19, 18, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1,
+];
+const FAST_OPEN: &[u8] = &[2, 4, 5, 0xb4, 34, 2, 1, 1];
+const LYING: &[u8] = &[2, 4, 5, 0xb4, 8, 99, 1, 1];
+
+/// A TCP segment with these options (a multiple of four bytes) and this much data.
+fn segment(flags: u8, sequence: u32, acknowledgement: u32, options: &[u8], data: usize) -> Transport {
+    from_port(40_000, OPEN, flags, sequence, acknowledgement, options, data)
+}
+
+fn from_port(
+    source: u16,
+    destination: u16,
+    flags: u8,
+    sequence: u32,
+    acknowledgement: u32,
+    options: &[u8],
+    data: usize,
+) -> Transport {
+    let mut header = TcpHeader::new(source, destination, sequence, 64_240);
+    header.acknowledgment_number = acknowledgement;
+    let mut bytes = header.to_bytes()[..20].to_vec();
+    bytes[12] = ((20 + options.len()) as u8 / 4) << 4;
+    bytes[13] = flags;
+    bytes.extend(options);
+    bytes.resize(bytes.len() + data, 0x55);
+    Transport::Raw(6, bytes)
+}
+
+fn syn(options: &[u8]) -> Transport {
+    segment(flag::SYN, ISN, 0, options, 0)
+}
+
+fn limit(rate: u32) -> Limit {
+    Limit {
+        syn_rate: Rate::new(rate).unwrap(),
+        syn_burst: Burst::new(rate).unwrap(),
+    }
+}
+
+/// Both sides, with the same addresses and settings.
+struct Sides {
+    kernel: ProgRun,
+    host: HostTables,
+}
+
+impl Sides {
+    fn new() -> Self {
+        let kernel = ProgRun::load().unwrap();
+        let mut host = HostTables::default();
+        host.settings.source_syn = rate::Limit::new(100_000, 100_000);
+        host.settings.known_ticks = 100;
+        let mut sides = Self { kernel, host };
+        sides.set(Mode::Enforce, Syncookies::Always, None);
+        let groups = [
+            (COOKIE, Method::Cookie, Rung::Verify, true),
+            (CHALLENGE, Method::Challenge, Rung::Verify, false),
+            (DROP, Method::Drop, Rung::Verify, false),
+            (KNOWN, Method::Cookie, Rung::Known, true),
+        ];
+        for (addresses, method, rung, local) in groups {
+            for address in addresses {
+                sides.add(address.parse().unwrap(), method, rung, local);
+            }
+        }
+        sides
+    }
+
+    fn set(&mut self, mode: Mode, syncookies: Syncookies, answers_per_second: Option<u32>) {
+        let settings = KernelSettings {
+            syncookies,
+            answers_per_second: answers_per_second.map(|rate| Rate::new(rate).unwrap()),
+            known_for: KnownFor::from_ticks(100),
+            ..KernelSettings::new(mode, limit(100_000))
+        };
+        self.kernel.kernel.put_settings(&settings).unwrap();
+    }
+
+    fn add(&mut self, address: IpAddr, method: Method, rung: Rung, local: bool) {
+        let state = AddressState {
+            local,
+            rung: Some(ForcedRung { rung, until: None }),
+            ladder: Ladder {
+                method,
+                ..Ladder::default()
+            },
+            ..AddressState::new(address, limit(100_000))
+        };
+        self.kernel.kernel.put_address(&state).unwrap();
+        let slot = self.host.policies.len() as u32 + 1;
+        let limit = rate::Limit::new(100_000, 100_000);
+        let policy = AddressPolicy {
+            syn: limit,
+            calm: limit,
+            rung_until_ns: u64::MAX,
+            slot,
+            rung: rung as u8,
+            method: method as u8,
+            local: u8::from(local),
+            ..AddressPolicy::default()
+        };
+        self.host.policies.insert(Address::from(address), policy);
+    }
+
+    /// What a packet meets in the kernel, and what is sent back.
+    fn in_kernel(&mut self, frame: &[u8]) -> (Reason, Vec<u8>) {
+        let (run, moved) = self.kernel.frame(frame).unwrap();
+        let [(Some(_), reason, 1)] = expect::moved(&moved)[..] else {
+            panic!(
+                "one counter of one address should have moved by one: {:?}",
+                expect::moved(&moved)
+            );
+        };
+        assert_eq!(run.action, reason.action(), "{reason:?}");
+        (reason, run.frame)
+    }
+
+    /// Both sides say `reason`. What they send back, if that is a reply, is sound, and answers the frame.
+    fn expect(&mut self, what: &str, frame: &[u8], reason: Reason) -> [Vec<u8>; 2] {
+        let (in_kernel, from_kernel) = self.in_kernel(frame);
+        assert_eq!(in_kernel, reason, "{what}, in the kernel: {frame:02x?}");
+        let (judgement, from_host) = self.host.reply(frame);
+        assert_eq!(judgement.reason, reason, "{what}, on the host: {frame:02x?}");
+        for back in [&from_kernel, &from_host] {
+            if reason.action() == Action::Reply {
+                assert_answers(what, frame, back);
+            } else {
+                assert_eq!(back, frame, "{what}: what is not answered is not changed");
+            }
+        }
+        [from_kernel, from_host]
+    }
+
+    /// The host's listener does what a real one does in the kernel.
+    fn host_listens(&self, state: u32) {
+        let facts = listener::ListenerFacts {
+            window: 64_240,
+            mss: 1_400,
+            window_scale: 7,
+            options: 0xf,
+            learned: 1,
+            reserved: 0,
+        };
+        self.host.listener.set(Listener { state, facts });
+    }
+
+    fn kernel_learns(&mut self, address: &str) {
+        let listener = agent::tables::Listener {
+            address: address.parse().unwrap(),
+            port: OPEN,
+            facts: ListenerFacts {
+                window: 64_240,
+                mss: 1_400,
+                window_scale: 7,
+                timestamps: true,
+                window_scaling: true,
+                sack: true,
+                ecn: true,
+            },
+        };
+        self.kernel.kernel.put_listener(&listener).unwrap();
+    }
+}
+
+/// Headers of a frame.
+fn headers(frame: &[u8]) -> (NetHeaders, TcpHeader) {
+    let headers = PacketHeaders::from_ethernet_slice(frame).unwrap();
+    let Some(TransportHeader::Tcp(tcp)) = headers.transport else {
+        panic!("no TCP: {frame:02x?}");
+    };
+    (headers.net.unwrap(), tcp)
+}
+
+/// `back` goes where `frame` came from, with sound checksums and no byte behind its end.
+fn assert_answers(what: &str, frame: &[u8], back: &[u8]) {
+    assert_eq!(
+        (&back[..6], &back[6..12]),
+        (&frame[6..12], &frame[..6]),
+        "{what}: hardware addresses"
+    );
+    let ((asked, asking), (network, tcp)) = (headers(frame), headers(back));
+    assert_eq!(
+        (tcp.source_port, tcp.destination_port),
+        (asking.destination_port, asking.source_port),
+        "{what}: ports"
+    );
+    let tcp_len = tcp.header_len();
+    let behind = match (asked, network) {
+        (NetHeaders::Ipv4(asked, _), NetHeaders::Ipv4(ip, _)) => {
+            assert_eq!((ip.source, ip.destination), (asked.destination, asked.source), "{what}");
+            assert_eq!(ip.header_checksum, ip.calc_header_checksum(), "{what}: IP checksum");
+            assert_eq!(
+                tcp.checksum,
+                tcp.calc_checksum_ipv4(&ip, &[]).unwrap(),
+                "{what}: TCP checksum"
+            );
+            assert_eq!(usize::from(ip.total_len), ip.header_len() + tcp_len, "{what}");
+            usize::from(ip.total_len)
+        }
+        (NetHeaders::Ipv6(asked, _), NetHeaders::Ipv6(ip, _)) => {
+            assert_eq!((ip.source, ip.destination), (asked.destination, asked.source), "{what}");
+            assert_eq!(
+                tcp.checksum,
+                tcp.calc_checksum_ipv6(&ip, &[]).unwrap(),
+                "{what}: TCP checksum"
+            );
+            assert_eq!(usize::from(ip.payload_length), tcp_len, "{what}");
+            40 + tcp_len
+        }
+        _ => panic!("{what}: another family"),
+    };
+    let vlan = if frame[12..14] == back[12..14] && frame[12] == 0x81 {
+        4
+    } else {
+        0
+    };
+    assert_eq!(back.len(), 14 + vlan + behind, "{what}: length of the frame");
+}
+
+/// Runs `test` in a network namespace of its own that has every address, listeners, and cookies always on.
+fn in_namespace(test: impl FnOnce(Sides) + Send + 'static) {
+    lab::require::root().unwrap();
+    let outcome = thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        // One CPU, because each has a budget of its own.
+        let mut cpus = CpuSet::new();
+        cpus.set(sched_getcpu().unwrap()).unwrap();
+        sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+        ip("link set lo up");
+        for address in COOKIE.iter().chain(&KNOWN).chain(&CLIENTS) {
+            let bits = if address.contains(':') {
+                "128 dev lo nodad"
+            } else {
+                "32 dev lo"
+            };
+            ip(&format!("address add {address}/{bits}"));
+        }
+        sysctl("tcp_syncookies", "2");
+        sysctl("tcp_timestamps", "2");
+        let _listener = TcpListener::bind(("::", OPEN)).unwrap();
+        test(Sides::new());
+    })
+    .join();
+    assert!(outcome.is_ok(), "the test failed in its namespace");
+}
+
+fn ip(arguments: &str) {
+    let output = Command::new("ip").args(arguments.split(' ')).output().unwrap();
+    assert!(
+        output.status.success(),
+        "ip {arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Of the namespace of this thread.
+fn sysctl(name: &str, value: &str) {
+    std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value).unwrap();
+}
+
+/// Each family.
+fn families(addresses: [&'static str; 2]) -> impl Iterator<Item = (&'static str, &'static str)> {
+    CLIENTS.into_iter().zip(addresses)
+}
+
+#[test]
+fn syns_are_answered_with_cookies() {
+    in_namespace(|mut sides| {
+        sides.host_listens(listener::state::COOKIES);
+        for (client, address) in families(COOKIE) {
+            sides.kernel_learns(address);
+            let frame = |transport| Packet::new(client, address, transport).bytes();
+            for (what, options, data, reason) in [
+                ("Linux", LINUX, 0, Reason::ReplyCookie),
+                ("the longest options", LONGEST, 0, Reason::ReplyCookie),
+                ("Windows", WINDOWS, 0, Reason::ReplyCookiePlain),
+                ("no options", &[], 0, Reason::ReplyCookiePlain),
+                ("data", LINUX, 100, Reason::ReplyCookieData),
+                ("Fast Open", FAST_OPEN, 0, Reason::ReplyCookieData),
+                ("lying options", LYING, 0, Reason::ReplyCookieMalformed),
+                ("MD5", MD5, 0, Reason::SynKernel),
+            ] {
+                let answers = sides.expect(what, &frame(segment(flag::SYN, ISN, 0, options, data)), reason);
+                if reason.action() == Action::Reply {
+                    answers
+                        .iter()
+                        .for_each(|answer| assert_syn_ack(what, answer, options.len() >= LINUX.len()));
+                }
+            }
+            let tagged = Packet::new(client, address, syn(LINUX)).vlan(&[0x8100]).bytes();
+            sides.expect("VLAN", &tagged, Reason::ReplyCookie);
+        }
+        let options = Packet::new(CLIENTS[0], COOKIE[0], syn(LINUX)).ip_options(40).bytes();
+        sides.expect("IPv4 options", &options, Reason::ReplyCookie);
+        let extended = Packet::new(CLIENTS[1], COOKIE[1], syn(LINUX)).extension(extension::DESTINATION, 16);
+        sides.expect("an extension header", &extended.bytes(), Reason::ReplyCookie);
+    });
+}
+
+/// A SYN-ACK of ours, with the facts of [`Sides::kernel_learns`].
+fn assert_syn_ack(what: &str, answer: &[u8], timestamps: bool) {
+    use etherparse::TcpOptionElement as Option;
+    let (_, tcp) = headers(answer);
+    assert!(tcp.syn && tcp.ack && !tcp.rst && !tcp.fin && !tcp.psh, "{what}");
+    assert_eq!(tcp.acknowledgment_number, ISN.wrapping_add(1), "{what}");
+    assert_eq!(tcp.window_size, 64_240, "{what}");
+    let options: Vec<_> = tcp.options_iterator().map(|option| option.unwrap()).collect();
+    assert_eq!(options[0], Option::MaximumSegmentSize(1_400), "{what}");
+    if timestamps {
+        assert_eq!(options[1], Option::SelectiveAcknowledgementPermitted, "{what}");
+        assert!(
+            matches!(options[2], Option::Timestamp(_, 0x0102_0304)),
+            "{what}: {:?}",
+            options[2]
+        );
+        assert!(options.contains(&Option::WindowScale(7)), "{what}");
+        let Option::Timestamp(value, _) = options[2] else {
+            unreachable!()
+        };
+        // The client's scale of 7, SACK, no ECN, as `cookie_init_timestamp` lays them out.
+        assert_eq!(value & 0x3f, 0x17, "{what}: what the kernel finds again in the echo");
+    } else {
+        assert_eq!(options.len(), 1, "{what}: without timestamps nothing else survives");
+    }
+}
+
+#[test]
+fn the_kernel_takes_its_cookie_back_and_nothing_else() {
+    in_namespace(|mut sides| {
+        sides.host_listens(listener::state::COOKIES);
+        for (client, address) in families(COOKIE) {
+            let frame = |transport| Packet::new(client, address, transport).bytes();
+            let [answer, _] = sides.expect("SYN", &frame(syn(WINDOWS)), Reason::ReplyCookiePlain);
+            let cookie = headers(&answer).1.sequence_number;
+            let ack = |port, sequence: u32, acknowledgement: u32| {
+                frame(from_port(port, OPEN, flag::ACK, sequence, acknowledgement, &[], 0))
+            };
+            sides.host.connection.set(Connection::Cookie);
+            sides.expect(
+                "the acknowledgement",
+                &ack(40_000, ISN + 1, cookie.wrapping_add(1)),
+                Reason::CookieAck,
+            );
+            sides.host.connection.set(Connection::None);
+            for (what, forged) in [
+                ("another cookie", ack(40_000, ISN + 1, cookie.wrapping_add(1_000))),
+                ("from another port", ack(40_001, ISN + 1, cookie.wrapping_add(1))),
+                (
+                    "with another sequence number",
+                    ack(40_000, ISN + 100, cookie.wrapping_add(1)),
+                ),
+                ("none at all", ack(40_000, ISN + 1, 0)),
+                (
+                    "to a port where nobody listens",
+                    frame(from_port(1, CLOSED, flag::ACK, 1, 1, &[], 0)),
+                ),
+                ("a reset", frame(segment(flag::RST, ISN + 1, 0, &[], 0))),
+                ("a SYN-ACK", frame(segment(flag::SYN | flag::ACK, 9, 9, &[], 0))),
+                ("data", frame(segment(flag::ACK | flag::PSH, 9, 9, &[], 1_000))),
+                ("a FIN", frame(segment(flag::ACK | flag::FIN, 9, 9, &[], 0))),
+            ] {
+                sides.expect(what, &forged, Reason::Guard);
+            }
+        }
+    });
+}
+
+#[test]
+fn connections_pass_the_guard() {
+    in_namespace(|mut sides| {
+        for (client, address) in families(COOKIE) {
+            let (client, address) = (client.parse::<IpAddr>().unwrap(), address.parse::<IpAddr>().unwrap());
+            let stream = connect_from(client, SocketAddr::new(address, OPEN));
+            let port = stream.local_addr().unwrap().port();
+            let packet = Packet::new(
+                &client.to_string(),
+                &address.to_string(),
+                from_port(port, OPEN, flag::ACK, 7, 7, &[], 10),
+            );
+            sides.host.connection.set(Connection::Exists);
+            sides.expect("data of a connection", &packet.bytes(), Reason::Tcp);
+            let again = Packet::new(
+                &client.to_string(),
+                &address.to_string(),
+                from_port(port, OPEN, flag::SYN, 7, 0, LINUX, 0),
+            );
+            sides.host_listens(listener::state::KERNEL);
+            sides.expect("a SYN from the same port", &again.bytes(), Reason::SynKernel);
+            drop(stream);
+        }
+    });
+}
+
+fn connect_from(source: IpAddr, to: SocketAddr) -> TcpStream {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, socket};
+    use std::os::fd::AsRawFd as _;
+    let family = if source.is_ipv6() {
+        AddressFamily::Inet6
+    } else {
+        AddressFamily::Inet
+    };
+    let socket = socket(family, SockType::Stream, SockFlag::empty(), None).unwrap();
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(source, 0))).unwrap();
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(to)).unwrap();
+    TcpStream::from(socket)
+}
+
+#[test]
+fn what_no_listener_would_answer_is_not_answered() {
+    in_namespace(|mut sides| {
+        let full = TcpListener::bind(("::", FULL)).unwrap();
+        // A backlog of none takes one connection, which nobody accepts.
+        nix::sys::socket::listen(&full, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
+        let _waiting = TcpStream::connect((COOKIE[0], FULL)).unwrap();
+        for (client, address) in families(COOKIE) {
+            let frame =
+                |port| Packet::new(client, address, from_port(40_000, port, flag::SYN, ISN, 0, LINUX, 0)).bytes();
+            sides.host_listens(listener::state::NONE);
+            sides.expect("nobody listens", &frame(CLOSED), Reason::NoListener);
+            sides.host_listens(listener::state::FULL);
+            sides.expect("nobody accepts", &frame(FULL), Reason::AcceptFull);
+        }
+        for (value, syncookies) in [("0", Syncookies::Never), ("1", Syncookies::WhenFull)] {
+            sysctl("tcp_syncookies", value);
+            sides.set(Mode::Enforce, syncookies, None);
+            thread::sleep(Duration::from_millis(60));
+            sides.host_listens(listener::state::KERNEL);
+            for (client, address) in families(COOKIE) {
+                let frame = Packet::new(client, address, syn(LINUX)).bytes();
+                sides.expect("the kernel has no cookie to give", &frame, Reason::SynKernel);
+            }
+        }
+    });
+}
+
+#[test]
+fn challenges_are_answered_by_resets() {
+    in_namespace(|mut sides| {
+        for (client, address) in families(CHALLENGE) {
+            let frame = |transport| Packet::new(client, address, transport).bytes();
+            let from = |port, flags, sequence| frame(from_port(port, OPEN, flags, sequence, 0, &[], 0));
+            let answers = sides.expect("SYN", &frame(syn(LINUX)), Reason::ReplyChallenge);
+            let numbers = answers.each_ref().map(|answer| headers(answer).1.acknowledgment_number);
+            for number in numbers {
+                let below = ISN.wrapping_sub(number);
+                assert!((1..=0x1_0000).contains(&below), "{below} below the client's number");
+            }
+            for (what, reset) in [
+                (
+                    "a reset with another number",
+                    numbers.map(|number| from(40_000, flag::RST, number ^ 1)),
+                ),
+                (
+                    "from another port",
+                    numbers.map(|number| from(40_001, flag::RST, number)),
+                ),
+                (
+                    "with ACK",
+                    numbers.map(|number| from(40_000, flag::RST | flag::ACK, number)),
+                ),
+            ] {
+                sides.expect_each(what, &reset, Reason::Tcp);
+            }
+            sides.expect_each(
+                "an acknowledgement",
+                &numbers.map(|number| from(40_000, flag::ACK, number)),
+                Reason::Tcp,
+            );
+            sides.expect("still unknown", &from(40_002, flag::SYN, 9), Reason::ReplyChallenge);
+            let reset = numbers.map(|number| from(40_000, flag::RST, number));
+            sides.expect_each("the reset", &reset, Reason::ChallengePassed);
+            sides.expect("known now", &frame(syn(LINUX)), Reason::Known);
+            sides.expect("from any port", &from(41_000, flag::SYN, 77), Reason::Known);
+        }
+    });
+}
+
+impl Sides {
+    /// As [`Self::expect`], with a frame for each side: what their cookies are made of differs.
+    fn expect_each(&mut self, what: &str, [kernel, host]: &[Vec<u8>; 2], reason: Reason) {
+        assert_eq!(self.in_kernel(kernel).0, reason, "{what}, in the kernel");
+        assert_eq!(self.host.reply(host).0.reason, reason, "{what}, on the host");
+    }
+}
+
+#[test]
+fn beyond_the_budget_only_retransmissions_are_answered() {
+    in_namespace(|mut sides| {
+        sides.host_listens(listener::state::COOKIES);
+        sides.set(Mode::Enforce, Syncookies::Always, Some(1));
+        sides.host.answers.set((0, u64::MAX));
+        for ((client, cookie), challenge) in families(COOKIE).zip(CHALLENGE) {
+            sides.kernel_learns(cookie);
+            let frames = [
+                Packet::new(client, cookie, syn(LINUX)).bytes(),
+                Packet::new(client, challenge, syn(LINUX)).bytes(),
+            ];
+            // What was saved up before is spent first.
+            let other = Packet::new(client, cookie, segment(flag::SYN, 1, 0, LINUX, 0)).bytes();
+            for _ in 0..4 {
+                sides.in_kernel(&other);
+            }
+            for frame in &frames {
+                sides.expect("the first", frame, Reason::Retry);
+                sides.expect("at once again", frame, Reason::Retry);
+            }
+            thread::sleep(Duration::from_millis(1_020));
+            sides
+                .host
+                .now_ns
+                .set(sides.host.now_ns.get() + 2 * WINDOW_NS + 20_000_000);
+            let again = Packet::new(client, cookie, segment(flag::SYN, ISN + 1, 0, LINUX, 0)).bytes();
+            sides.expect("another number is no retransmission", &again, Reason::Retry);
+            sides.set(Mode::Enforce, Syncookies::Always, Some(1_000));
+            sides.expect_at_last("the retransmission", &frames[0], Reason::ReplyCookie);
+            sides.expect_at_last("the retransmission, forwarded", &frames[1], Reason::Retransmitted);
+            sides.set(Mode::Enforce, Syncookies::Always, Some(1));
+        }
+    });
+}
+
+impl Sides {
+    /// As [`Self::expect`] of a retransmission, which each CPU may answer only when it has saved up for it.
+    fn expect_at_last(&mut self, what: &str, frame: &[u8], reason: Reason) {
+        assert_eq!(self.host.reply(frame).0.reason, reason, "{what}, on the host");
+        let mut met = Vec::new();
+        for _ in 0..20 {
+            met.push(self.in_kernel(frame).0);
+            if met.last() == Some(&reason) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{what}, in the kernel: {met:?}");
+    }
+}
+
+#[test]
+fn known_sources_pass_within_their_rates() {
+    in_namespace(|mut sides| {
+        sides.host_listens(listener::state::COOKIES);
+        for (client, address) in families(KNOWN) {
+            let frame = Packet::new(client, address, syn(LINUX)).bytes();
+            sides.expect("unknown", &frame, Reason::NotKnown);
+            let client: IpAddr = client.parse().unwrap();
+            let now = agent::clock::Now::read().mono;
+            assert_eq!(sides.kernel.kernel.remember(&[client], now).unwrap(), 1);
+            sides.host.make_known(client.into());
+            sides.expect("known", &frame, Reason::Known);
+        }
+        for (client, address) in families(DROP) {
+            let other = client.replace(":2::7", ":3::7").replace("113.7", "113.8");
+            let frame = Packet::new(&other, address, syn(LINUX)).bytes();
+            sides.expect("no method", &frame, Reason::AddressRate);
+        }
+    });
+}
+
+#[test]
+fn monitor_mode_sends_nothing() {
+    in_namespace(|mut sides| {
+        sides.set(Mode::Monitor, Syncookies::Always, None);
+        for address in [COOKIE[0], CHALLENGE[0]] {
+            let frame = Packet::new(CLIENTS[0], address, syn(LINUX)).bytes();
+            let (run, moved) = sides.kernel.frame(&frame).unwrap();
+            assert_eq!(run.action, Action::Pass);
+            assert_eq!(run.frame, frame, "the SYN goes on as it came");
+            let [(_, reason, 1)] = expect::moved(&moved)[..] else {
+                panic!("{moved:?}")
+            };
+            assert_eq!(
+                reason.action(),
+                Action::Reply,
+                "counted as what it would be: {reason:?}"
+            );
+        }
+    });
+}
