@@ -21,6 +21,9 @@ const HEADERS_V6: u32 = 40 + 20;
 /// The least MSS that the kernel offers (`ip_rt_min_advmss`, and the IPv6 minimum MTU without headers).
 const LEAST_MSS_V4: u32 = 256;
 const LEAST_MSS_V6: u32 = 1_280 - HEADERS_V6;
+/// The longest IPv4 packet, and the largest MSS (in IPv6 it means "any", RFC 9293).
+const PACKET_MAX_V4: u32 = 65_535;
+const MSS_MAX: u32 = 65_535;
 /// Bytes of the timestamps option with its padding.
 const TIMESTAMPS_BYTES: u32 = 12;
 /// The largest window without a scale, and the largest scale (RFC 7323).
@@ -101,11 +104,10 @@ fn mss(view: &View<'_>, address: IpAddr) -> u32 {
         .map(|interface| interface.mtu)
         .filter(|mtu| *mtu != 0)
         .min()
-        .unwrap_or(ETHERNET_MTU)
-        .min(WINDOW_MAX);
+        .unwrap_or(ETHERNET_MTU);
     match address {
-        IpAddr::V4(_) => mtu.saturating_sub(HEADERS_V4).max(LEAST_MSS_V4),
-        IpAddr::V6(_) => mtu.saturating_sub(HEADERS_V6).max(LEAST_MSS_V6),
+        IpAddr::V4(_) => mtu.min(PACKET_MAX_V4).saturating_sub(HEADERS_V4).max(LEAST_MSS_V4),
+        IpAddr::V6(_) => mtu.saturating_sub(HEADERS_V6).clamp(LEAST_MSS_V6, MSS_MAX),
     }
 }
 

@@ -37,7 +37,7 @@ pub fn advice(config: &Config, tcp: &TcpFacts) -> Vec<String> {
         ));
     } else if sysctls.timestamps != 2 {
         advice.push(format!(
-            "net.ipv4.tcp_timestamps is {}: connections made while {which} is in verify have no window scaling, no SACK and no \
+            "net.ipv4.tcp_timestamps is {}: connections to {which} made by cookie have no window scaling, no SACK and no \
              timestamps, which slows long transfers; set it to 2 while all is calm (verify.set_sysctls does)",
             sysctls.timestamps
         ));

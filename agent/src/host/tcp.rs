@@ -62,7 +62,7 @@ impl TcpFacts {
 
 /// `TcpExt: SyncookiesSent` of this network namespace (netstat(8)).
 fn cookies_sent() -> io::Result<u64> {
-    let text = fs::read_to_string("/proc/net/netstat")?;
+    let text = fs::read_to_string("/proc/thread-self/net/netstat")?;
     find_counter(&text, "TcpExt:", "SyncookiesSent").ok_or(io::Error::from(io::ErrorKind::InvalidData))
 }
 
