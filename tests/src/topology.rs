@@ -88,6 +88,8 @@ impl Topology {
         join::join(&wire, "to-attacker", &attacker, ATTACKER_INTERFACE, ATTACKER_LINK)?;
         join::add_arms(&attacker)?;
         client.ip(&join::client_addresses("client0")?)?;
+        // Customers who come once bind to addresses that are routed here, and not one by one on an interface.
+        client.set_sysctls(&[("net/ipv6/ip_nonlocal_bind", "1")])?;
         for prefixes in [[CLIENT_PREFIX_V4, CLIENT_PREFIX_V6], [FRESH_PREFIX_V4, FRESH_PREFIX_V6]] {
             wire.ip(&join::routes(&prefixes, CLIENT_LINK.peer())?)?;
         }

@@ -44,7 +44,15 @@ impl Order {
 /// # Errors
 /// The connection breaks or stalls, or a byte is wrong.
 pub fn ask(stream: &TcpStream, order: Order) -> Result<()> {
-    settle(stream)?;
+    ask_within(stream, order, PATIENCE)
+}
+
+/// The same; no more than `patience` may pass without progress.
+///
+/// # Errors
+/// The connection breaks or stalls, or a byte is wrong.
+pub fn ask_within(stream: &TcpStream, order: Order, patience: Duration) -> Result<()> {
+    settle(stream, patience)?;
     let mut header = [0; 16];
     header[..8].copy_from_slice(&order.up.to_be_bytes());
     header[8..].copy_from_slice(&order.down.to_be_bytes());
@@ -59,7 +67,7 @@ pub fn ask(stream: &TcpStream, order: Order) -> Result<()> {
 /// # Errors
 /// The connection breaks or stalls, or a byte is wrong.
 pub fn serve(stream: &TcpStream, one_only: bool) -> Result<()> {
-    settle(stream)?;
+    settle(stream, PATIENCE)?;
     loop {
         let mut header = [0; 16];
         let mut reader = stream;
@@ -80,9 +88,9 @@ pub fn serve(stream: &TcpStream, one_only: bool) -> Result<()> {
     }
 }
 
-fn settle(stream: &TcpStream) -> Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn settle(stream: &TcpStream, patience: Duration) -> Result<()> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     stream.set_nodelay(true)?;
     Ok(())
 }
