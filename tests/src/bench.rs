@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 use comfy_table::{Table, presets};
 
 use crate::{alone, lab, require};
-pub use customers::{Cell, Clients, Defence, Matrix, Rate};
+pub use customers::{Cell, Clients, Defence, Matrix, Rate, Visits};
 pub use row::{Results, Row};
 
 /// Rounds of each side-by-side comparison; the median counts.

@@ -16,7 +16,7 @@ use super::{
     row::{Row, Target},
 };
 use crate::{alone, levee::Home};
-pub use cell::{Cell, Clients, Rate};
+pub use cell::{Cell, Clients, Rate, Visits};
 use cell::{Fresh, RATES};
 pub use defence::Defence;
 use defence::Defended;

@@ -1,6 +1,9 @@
 //! One cell of the matrix: a defence, a flood, and two loads of customers in it.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -9,9 +12,7 @@ use super::defence::{Defence, Defended, target};
 use crate::{
     actor::Actor,
     addresses::FRESH_PREFIX_V4,
-    flood,
-    interface::{self, Traffic},
-    load,
+    flood, interface, load,
     topology::{Topology, WIRE_INTERFACE},
 };
 
@@ -78,14 +79,23 @@ pub struct Cell {
     pub clients: Clients,
     /// The flood that was asked for.
     pub rate: Rate,
-    /// Flood packets per second that were sent.
+    /// Customers at a fixed rate.
+    pub open: Visits,
+    /// Customers one after another.
+    pub closed: Visits,
+}
+
+/// One load, and the flood around it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Visits {
+    /// How customers fared.
+    #[serde(flatten)]
+    pub report: load::Report,
+    /// Flood packets per second that were sent meanwhile. Customers come first on the core that they share with the
+    /// generator: those who come one after another, as fast as they can, leave it little of its time.
     pub offered_pps: f64,
     /// Those among them that found room in the load balancer's receive ring.
     pub received_pps: f64,
-    /// Customers at a fixed rate.
-    pub open: load::Report,
-    /// Customers one after another.
-    pub closed: load::Report,
 }
 
 /// Hands out prefixes of customers who come once.
@@ -114,28 +124,38 @@ pub(super) fn measure(
 ) -> Result<Cell> {
     let topology = &defended.topology;
     if clients == Clients::Known {
-        closed(topology, "0.5", &["--addresses", KNOWN_ADDRESSES])?;
+        closed_calm(topology, "0.5")?;
     }
-    let before = interface::traffic(topology.wire(), WIRE_INTERFACE)?;
     let flood = start_flood(topology, rate)?;
-    let loads = loads(topology, clients, fresh);
-    let report = end_flood(flood)?;
-    let after = interface::traffic(topology.wire(), WIRE_INTERFACE)?;
-    let (open, closed) = loads?;
+    let open = visits(
+        topology,
+        ["--open", OPEN_PER_S],
+        OPEN_SECONDS,
+        &sources(clients, fresh)?,
+    );
+    let closed = visits(
+        topology,
+        ["--closed", CLOSED_IN_FLIGHT],
+        CLOSED_SECONDS,
+        &sources(clients, fresh)?,
+    );
+    if let Some(mut flood) = flood {
+        flood.stop()?;
+        flood.flood_report()?;
+    }
     Ok(Cell {
         defence,
         clients,
         rate,
-        offered_pps: report.map_or(0.0, |report| report.offered_pps()),
-        received_pps: report.map_or(0.0, |report| received(before, after) / report.seconds),
-        open,
-        closed,
+        open: open?,
+        closed: closed?,
     })
 }
 
 /// Customers one after another, for `seconds`, from the fifty addresses.
 pub(super) fn closed_calm(topology: &Topology, seconds: &str) -> Result<load::Report> {
-    closed(topology, seconds, &["--addresses", KNOWN_ADDRESSES])
+    let known = sources(Clients::Known, &mut Fresh::default())?;
+    load(topology, ["--closed", CLOSED_IN_FLIGHT], seconds, &known)
 }
 
 fn start_flood(topology: &Topology, rate: Rate) -> Result<Option<Actor>> {
@@ -155,35 +175,30 @@ fn start_flood(topology: &Topology, rate: Rate) -> Result<Option<Actor>> {
     Ok(Some(flood))
 }
 
-fn end_flood(flood: Option<Actor>) -> Result<Option<flood::Report>> {
-    let Some(mut flood) = flood else { return Ok(None) };
-    flood.stop()?;
-    flood.flood_report().map(Some)
+/// Arguments that say where customers come from.
+fn sources(clients: Clients, fresh: &mut Fresh) -> Result<[String; 2]> {
+    Ok(match clients {
+        Clients::Known => ["--addresses".to_owned(), KNOWN_ADDRESSES.to_owned()],
+        Clients::Unknown => ["--fresh".to_owned(), fresh.next()?],
+    })
 }
 
-fn received(before: Traffic, after: Traffic) -> f64 {
-    (after.redirected - before.redirected) as f64
+fn visits(topology: &Topology, model: [&str; 2], seconds: &str, sources: &[String; 2]) -> Result<Visits> {
+    let (start, before) = (Instant::now(), interface::traffic(topology.wire(), WIRE_INTERFACE)?);
+    let report = load(topology, model, seconds, sources)?;
+    let (took, after) = (start.elapsed(), interface::traffic(topology.wire(), WIRE_INTERFACE)?);
+    let received = after.redirected - before.redirected;
+    let lost = after.redirected_lost - before.redirected_lost;
+    Ok(Visits {
+        report,
+        offered_pps: (received + lost) as f64 / took.as_secs_f64(),
+        received_pps: received as f64 / took.as_secs_f64(),
+    })
 }
 
-fn loads(topology: &Topology, clients: Clients, fresh: &mut Fresh) -> Result<(load::Report, load::Report)> {
-    let mut sources = || -> Result<[String; 2]> {
-        Ok(match clients {
-            Clients::Known => ["--addresses".to_owned(), KNOWN_ADDRESSES.to_owned()],
-            Clients::Unknown => ["--fresh".to_owned(), fresh.next()?],
-        })
-    };
-    let [option, value] = sources()?;
+fn load(topology: &Topology, model: [&str; 2], seconds: &str, sources: &[String; 2]) -> Result<load::Report> {
     let target = target();
-    let arguments = ["--open", OPEN_PER_S, "--seconds", OPEN_SECONDS, "--target", &target];
-    let arguments = [&arguments[..], &[&option, &value]].concat();
-    let open = Actor::load(topology, &arguments)?.load_report()?;
-    let [option, value] = sources()?;
-    let closed = closed(topology, CLOSED_SECONDS, &[&option, &value])?;
-    Ok((open, closed))
-}
-
-fn closed(topology: &Topology, seconds: &str, sources: &[&str]) -> Result<load::Report> {
-    let target = target();
-    let arguments = ["--closed", CLOSED_IN_FLIGHT, "--seconds", seconds, "--target", &target];
-    Actor::load(topology, &[&arguments[..], sources].concat())?.load_report()
+    let [option, value] = sources;
+    let common = ["--seconds", seconds, "--target", &target, option, value];
+    Actor::load(topology, &[&model[..], &common].concat())?.load_report()
 }

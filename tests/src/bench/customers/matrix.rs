@@ -3,7 +3,7 @@
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::cell::{Cell, Clients, RATES};
+use super::cell::{Cell, Clients, RATES, Visits};
 use crate::bench::customers::defence::Defence;
 
 /// Everything that customers met.
@@ -40,9 +40,10 @@ pub(in crate::bench) fn table(matrix: &Matrix) -> String {
         table.add_row(line);
     }
     format!(
-        "{table}\nIn each cell: connections at a fixed rate, success / p50 / p99 ms from connect to the end of the answer; \
-         connections 32 at a time, share of calm without anything attached ({:.0}/s); flood offered, million packets per \
-         second, and how many of them the load balancer's ring had room for.",
+        "{table}\nFirst line: 2,000 connections per second, success / p50 / p99 ms from connect to the end of the answer. \
+         Second line: 32 connections at a time, share of calm with nothing attached ({:.0}/s).\n\
+         In brackets: the flood meanwhile, million packets per second, as sent → as the load balancer's ring had room for. \
+         Customers come before the generator on their core.",
         matrix.calm_per_s
     )
 }
@@ -67,20 +68,21 @@ fn title(defence: Defence, clients: Clients) -> String {
 }
 
 fn text(cell: &Cell, calm_per_s: f64) -> String {
-    let loads = format!(
-        "{:.1} % / {} / {}\n{:.0} %",
-        cell.open.success_ratio * 100.0,
-        milliseconds(cell.open.total_p50_ms),
-        milliseconds(cell.open.total_p99_ms),
-        cell.closed.connections_per_s / calm_per_s * 100.0
-    );
-    if cell.rate.is_calm() {
-        return loads;
-    }
+    let flood = |visits: &Visits| {
+        if cell.rate.is_calm() {
+            return String::new();
+        }
+        format!("  [{:.2} → {:.2}]", visits.offered_pps / 1e6, visits.received_pps / 1e6)
+    };
+    let open = &cell.open.report;
     format!(
-        "{loads}; {:.2} M, {:.2} M",
-        cell.offered_pps / 1e6,
-        cell.received_pps / 1e6
+        "{:.1} % / {} / {}{}\n{:.0} %{}",
+        open.success_ratio * 100.0,
+        milliseconds(open.total_p50_ms),
+        milliseconds(open.total_p99_ms),
+        flood(&cell.open),
+        cell.closed.report.connections_per_s / calm_per_s * 100.0,
+        flood(&cell.closed)
     )
 }
 

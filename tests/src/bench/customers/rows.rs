@@ -7,16 +7,26 @@ use super::{
 use crate::bench::row::{Row, Target};
 
 /// What is read from each cell.
-const MEASURES: [&str; 5] = ["offered", "open_success", "open_p50", "open_p99", "closed_share"];
+const MEASURES: [&str; 6] = [
+    OFFERED[0],
+    "open_success",
+    "open_p50",
+    "open_p99",
+    OFFERED[1],
+    "closed_share",
+];
 
-/// Share of the rate that a flood must have had for its row to count: the generator shares its core with customers.
+/// The flood while customers came at a fixed rate, and while they came one after another.
+const OFFERED: [&str; 2] = ["open_offered", "closed_offered"];
+
+/// Share of the rate that a flood must have had while customers came at a fixed rate.
 const OFFERED_SHARE: f64 = 0.95;
 
 /// The names of a cell's rows.
 pub(super) fn names(defence: Defence, clients: Clients, rate: Rate) -> Vec<String> {
     let measures = MEASURES
         .iter()
-        .filter(|measure| !(rate.is_calm() && **measure == "offered"));
+        .filter(|measure| !(rate.is_calm() && OFFERED.contains(measure)));
     measures.map(|measure| name(defence, clients, rate, measure)).collect()
 }
 
@@ -35,17 +45,19 @@ fn name(defence: Defence, clients: Clients, rate: Rate, measure: &str) -> String
 
 /// A cell's rows. `calm_per_s`: connections per second of the closed load in calm, with nothing attached.
 pub(super) fn rows(cell: &Cell, calm_per_s: f64) -> Vec<Row> {
+    let (open, closed) = (&cell.open.report, &cell.closed.report);
     let mut rows = Vec::new();
     for measure in MEASURES {
         let name = name(cell.defence, cell.clients, cell.rate, measure);
         let target = target(cell, measure);
         rows.push(match measure {
-            "offered" if cell.rate.is_calm() => continue,
-            "offered" => Row::absolute(name, cell.offered_pps, "packets/s", target),
-            "open_success" => Row::absolute(name, cell.open.success_ratio * 100.0, "%", target),
-            "open_p50" => Row::absolute(name, cell.open.total_p50_ms, "ms", target),
-            "open_p99" => Row::absolute(name, cell.open.total_p99_ms, "ms", target),
-            _ => Row::compared(name, cell.closed.connections_per_s, "connections/s", calm_per_s, target),
+            "open_offered" | "closed_offered" if cell.rate.is_calm() => continue,
+            "open_offered" => Row::absolute(name, cell.open.offered_pps, "packets/s", target),
+            "closed_offered" => Row::absolute(name, cell.closed.offered_pps, "packets/s", target),
+            "open_success" => Row::absolute(name, open.success_ratio * 100.0, "%", target),
+            "open_p50" => Row::absolute(name, open.total_p50_ms, "ms", target),
+            "open_p99" => Row::absolute(name, open.total_p99_ms, "ms", target),
+            _ => Row::compared(name, closed.connections_per_s, "connections/s", calm_per_s, target),
         });
     }
     rows
@@ -59,7 +71,7 @@ fn target(cell: &Cell, measure: &str) -> Target {
         return Orientation;
     }
     match (cell.rate.name, cell.clients, measure) {
-        (_, _, "offered") => cell
+        (_, _, "open_offered") => cell
             .rate
             .pps
             .map_or(Orientation, |pps| AtLeast(f64::from(pps) * OFFERED_SHARE)),
