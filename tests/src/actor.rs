@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     binary,
     child::{Manner, Running},
-    cores::CLIENT_NICE,
+    cores::OUTSIDE_NICE,
     flood, load,
     netns::Netns,
     topology::Topology,
@@ -34,21 +34,21 @@ impl Actor {
         for vlan in topology.vlans() {
             command.args(["--vlan", &vlan.to_string()]);
         }
-        Self::start(topology, command, 0)
+        Self::start(topology, command)
     }
 
     /// Starts `lab load` with these arguments in the customers' namespace.
     pub fn load(topology: &Topology, arguments: &[&str]) -> Result<Self> {
         let mut command = lab_command(topology.client(), "load")?;
         command.args(arguments);
-        Self::start(topology, command, CLIENT_NICE)
+        Self::start(topology, command)
     }
 
-    fn start(topology: &Topology, mut command: Command, nice: i32) -> Result<Self> {
+    fn start(topology: &Topology, mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let manner = Manner {
             core: Some(topology.cores().others),
-            nice,
+            nice: OUTSIDE_NICE,
             outlives_parent: false,
         };
         Ok(Self {

@@ -90,7 +90,11 @@ pub fn run(only: Option<&str>) -> Result<Results> {
             names.join(", ")
         );
     }
-    let machine = machine::describe()?;
+    let machine = {
+        // Not while another lab measures.
+        let _turn = alone::wait()?;
+        machine::describe()?
+    };
     let mut results = Vec::new();
     for group in GROUPS.iter().filter(|group| group.rows.iter().any(|name| wanted(name))) {
         eprintln!("measuring {} ..", group.rows.join(", "));

@@ -1,9 +1,9 @@
 //! Which core does what: the load balancer has one core to itself, everybody else shares another.
 //!
 //! The receive thread of the load balancer's interface and its HTTP server share the first core, generator and customers
-//! the second. Customers and wire come before the generator there: on one machine they must, because customers'
-//! retransmission timers would otherwise fire exactly when the flood does, and answers would be lost where no network
-//! loses them.
+//! the second, before everything else that runs there and evenly among themselves: a flood that makes room for customers is
+//! none, a customer who waits for the flood's turn is slow by the lab's fault, and a wire that waits loses answers where no
+//! network loses them.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -22,11 +22,8 @@ use crate::{
 /// Nice value of the load balancer's receive thread.
 const RECEIVE_NICE: i32 = -10;
 
-/// Nice value of the customers' load.
-pub const CLIENT_NICE: i32 = -15;
-
-/// Nice value of the wire's receive thread: the Internet does not lose answers because somebody floods.
-const WIRE_NICE: i32 = -15;
+/// Nice value of all that is outside the load balancer: generator, customers, the wire's receive thread.
+pub const OUTSIDE_NICE: i32 = -15;
 
 /// The cores of a lab, by purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +69,7 @@ pub(crate) fn settle(balancer: &Netns, wire: &Netns) -> Result<Cores> {
     )?;
     for (namespace, interface, core, nice) in [
         (balancer, BALANCER_INTERFACE, cores.balancer, RECEIVE_NICE),
-        (wire, WIRE_INTERFACE, cores.others, WIRE_NICE),
+        (wire, WIRE_INTERFACE, cores.others, OUTSIDE_NICE),
     ] {
         let receiver = thread_napi(namespace, interface)?;
         pin(receiver, core)?;

@@ -105,6 +105,7 @@ pub fn run(options: &Options, progress: &Progress) -> Result<(Outcome, Topology)
     let unprotected = phase::flood_unprotected(&topology, options)?;
     progress.step("starting the agent on the load balancer");
     let agent = Agent::start(&topology, &settings(), options.keep)?;
+    agent.wait_for_sysctls(&topology)?;
     let counters = phase::Counters::open(&topology)?;
     progress.step("customers visit, the flood runs, the agent protects the load balancer");
     let (protected, first_drop_ms) = phase::flood_protected(&topology, options, &counters)?;

@@ -201,6 +201,20 @@ impl Agent {
         lines[lines.len().saturating_sub(10)..].join("\n")
     }
 
+    /// Waits until the agent has set the sysctls that cookies need, which it does only while all is calm.
+    pub fn wait_for_sysctls(&self, topology: &Topology) -> Result<()> {
+        let start = Instant::now();
+        let mut read = topology.server().command("cat");
+        read.args(["/proc/sys/net/ipv4/tcp_syncookies", "/proc/sys/net/ipv4/tcp_timestamps"]);
+        while start.elapsed() < PATIENCE {
+            if output(&mut read)? == "2\n2\n" {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        bail!("the agent has not set the sysctls: {}", self.home.ask(&["status"])?)
+    }
+
     /// Where it keeps its things.
     #[must_use]
     pub const fn home(&self) -> &Home {

@@ -7,14 +7,14 @@
 
 use aya_ebpf::{
     bindings::xdp_action::XDP_ABORTED,
-    helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_redirect},
+    helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns, bpf_redirect, bpf_xdp_adjust_tail},
     macros::{map, xdp},
     maps::{Array, PerCpuArray},
     programs::XdpContext,
 };
 use lab_ebpf::plan::{
     LONG_SEGMENT, MAX_TARGETS, MIDDLE_SEGMENT, PLAN_V4, PLAN_V6, PROTOCOL_TCP, Plan, Progress, SHORT_SEGMENT,
-    SYN_TIMESTAMP_AT, TIMESTAMP_AT,
+    SPARE_LEN, SYN_TIMESTAMP_AT, TIMESTAMP_AT,
 };
 
 /// One plan per address family. Writer: user space, before the flood.
@@ -55,7 +55,10 @@ fn run<const PLAN: u32, const IP_LEN: usize>(ctx: &XdpContext) -> u32 {
         progress.first_ns = now;
         progress.random = (u64::from(seed) << 32) | (now & 0xffff_ffff) | 1;
     }
+    // SAFETY: the context is the one that the kernel passed; pointers into the packet are made after this.
+    let cut = unsafe { bpf_xdp_adjust_tail(ctx.ctx, -(SPARE_LEN as i32)) } == 0;
     let written = match plan.vlan_tags {
+        _ if !cut => false,
         0 => write::<ETHERNET_LEN, IP_LEN>(ctx, plan, progress),
         1 => write::<{ ETHERNET_LEN + TAG_LEN }, IP_LEN>(ctx, plan, progress),
         _ => write::<{ ETHERNET_LEN + 2 * TAG_LEN }, IP_LEN>(ctx, plan, progress),

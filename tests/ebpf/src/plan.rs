@@ -3,6 +3,12 @@
 /// Bytes of the longest frame: Ethernet, two VLAN tags, IPv6, and 40 bytes of TCP or UDP. Rounded up to a whole word.
 pub const TEMPLATE_LEN: usize = 104;
 
+/// Bytes that a test run's frame has behind the plan's, for the program to cut off.
+///
+/// The kernel hands recycled frames to the program with the length that the receiver gave them: an answer sent by XDP_TX may
+/// be longer or shorter than what it answers. Only a program that changes the length has it set right.
+pub const SPARE_LEN: usize = 2;
+
 /// Length of a TCP header with a Linux client's SYN options, of one with timestamps and 8 bytes of data, of UDP with its
 /// payload.
 pub const LONG_SEGMENT: usize = 40;

@@ -15,7 +15,7 @@ use super::{
     Wanted, median,
     row::{Row, Target},
 };
-use crate::{alone, levee::Home};
+use crate::alone;
 pub use cell::{Cell, Clients, Rate, Visits};
 use cell::{Fresh, RATES};
 pub use defence::Defence;
@@ -86,8 +86,7 @@ fn calm() -> Result<(Row, f64)> {
         without.push(cell::closed_calm(&topology, CALM_SECONDS)?.connections_per_s);
         let agent = defence::levee(&topology)?;
         with.push(cell::closed_calm(&topology, CALM_SECONDS)?.connections_per_s);
-        drop(agent);
-        Home::of(&topology).ask(&["detach"])?;
+        agent.home().ask(&["detach"])?;
     }
     let without = median(&mut without);
     let row = Row::compared(

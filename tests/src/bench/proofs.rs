@@ -16,7 +16,7 @@ use crate::{
     addresses::{FRESH_PREFIX_V4, vips},
     child::{Manner, Running},
     comparison::{Accounting, Comparator, attached},
-    cores::CLIENT_NICE,
+    cores::OUTSIDE_NICE,
     levee::{Agent, Settings},
     server,
     topology::{BALANCER_INTERFACE, Topology},
@@ -63,6 +63,7 @@ impl Verifying {
             ..Settings::default()
         };
         let agent = Agent::start(&topology, &settings, false)?;
+        agent.wait_for_sysctls(&topology)?;
         for target in targets() {
             agent.home().ask(&["rung", &target, "verify"])?;
         }
@@ -132,7 +133,7 @@ fn flooded(topology: &Topology, target: &str, program: Option<u32>) -> Result<Me
 
 /// Cookies, challenges and retries against a bare filter, and against the kernel and nftables.
 pub(super) fn answers() -> Result<Vec<Row>> {
-    let levee = Verifying::start("20M/s")?;
+    let levee = Verifying::start("10M/s")?;
     let dry = Verifying::start("1/s")?;
     let (_kernel_server, kernel) = undefended()?;
     kernel.balancer().set_sysctls(&[("net/ipv4/tcp_syncookies", "2")])?;
@@ -270,7 +271,7 @@ fn start_wrk(topology: &Topology, target: &str) -> Result<Running> {
     wrk.stdout(std::process::Stdio::null());
     let manner = Manner {
         core: Some(topology.cores().others),
-        nice: CLIENT_NICE,
+        nice: OUTSIDE_NICE,
         outlives_parent: false,
     };
     Running::start(topology.lab(), wrk, manner).context("wrk makes the established traffic")

@@ -13,7 +13,7 @@ use aya::{
     maps::{Array, MapData, PerCpuArray},
     programs::{ProgramError, Xdp, xdp::XdpMode},
 };
-use lab_ebpf::plan::{PLAN_V4, PLAN_V6, Plan, Progress};
+use lab_ebpf::plan::{PLAN_V4, PLAN_V6, Plan, Progress, SPARE_LEN};
 
 use super::{Flood, LONGEST, Report, guard, template};
 use crate::{flood::template::Family, interface, object, topology::ARMS};
@@ -171,7 +171,7 @@ impl Mix {
             few => few.min(BULK),
         };
         let options = TestRunOptions {
-            data_in: Some(&family.plan.template[..family.frame_len]),
+            data_in: Some(&family.plan.template[..family.frame_len + SPARE_LEN]),
             repeat: frames,
             attrs: TestRunAttrs::new().xdp_live_frames(bulk),
             ..TestRunOptions::default()

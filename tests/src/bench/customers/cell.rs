@@ -91,8 +91,8 @@ pub struct Visits {
     /// How customers fared.
     #[serde(flatten)]
     pub report: load::Report,
-    /// Flood packets per second that were sent meanwhile. Customers come first on the core that they share with the
-    /// generator: those who come one after another, as fast as they can, leave it little of its time.
+    /// Flood packets per second that were sent meanwhile. Customers who come one after another, as fast as they can, take
+    /// half of the core that they share with the generator.
     pub offered_pps: f64,
     /// Those among them that found room in the load balancer's receive ring.
     pub received_pps: f64,

@@ -106,7 +106,9 @@ pub(super) fn levee(topology: &Topology) -> Result<Agent> {
         more: "[verify]\nset_sysctls = true\n".to_owned(),
         ..Settings::default()
     };
-    Agent::start(topology, &settings, false)
+    let agent = Agent::start(topology, &settings, false)?;
+    agent.wait_for_sysctls(topology)?;
+    Ok(agent)
 }
 
 fn ceiling(topology: &Topology) -> Result<Guard> {

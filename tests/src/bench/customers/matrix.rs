@@ -43,7 +43,7 @@ pub(in crate::bench) fn table(matrix: &Matrix) -> String {
         "{table}\nFirst line: 2,000 connections per second, success / p50 / p99 ms from connect to the end of the answer. \
          Second line: 32 connections at a time, share of calm with nothing attached ({:.0}/s).\n\
          In brackets: the flood meanwhile, million packets per second, as sent → as the load balancer's ring had room for. \
-         Customers come before the generator on their core.",
+         Generator and customers share a core evenly.",
         matrix.calm_per_s
     )
 }
