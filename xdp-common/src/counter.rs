@@ -61,6 +61,8 @@ pub struct CpuState {
     pub now_ms: u64,
     /// The same in windows of [`crate::retry`].
     pub window: u64,
+    /// The same in epochs of known sources, see [`crate::known::epoch`].
+    pub known_epoch: u64,
     /// What this CPU may still do for SYNs in verify, see [`crate::budget`].
     pub budget: Budget,
     /// Listeners that may still be looked up in this jiffy, see [`crate::listener::LOOKUPS_PER_TICK`].

@@ -102,9 +102,75 @@ impl KnownBucket {
     }
 }
 
+/// Elements in front of the buckets; a power of two. 4,096 of 16 bytes are 64 KiB, which a core keeps close.
+pub const MAYBE_PAIRS: u32 = 1 << 12;
+/// Bits of a word that remember; the upper 8 say whose epoch it is.
+const MAYBE_BITS: u64 = 56;
+
+/// A Bloom filter in front of the buckets, because most strangers of a flood are in none, and a look at them costs a
+/// cache miss: one bit of a word for each source, and a word for each of two epochs, as long as sources are known.
+/// A source that is known has its bit in the current epoch or in the one before.
+#[repr(C, align(16))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaybeKnown {
+    /// Epoch `e` is in word `e % 2`: 56 bits, and the lower 8 bits of `e` above them.
+    pub words: [u64; 2],
+}
+
+/// The epoch of an instant, when sources are known for so many `ticks` (at least 1).
+#[inline(always)]
+pub const fn epoch(now_ns: u64, ticks: u32) -> u64 {
+    (now_ns >> TICK_SHIFT) / if ticks == 0 { 1 } else { ticks as u64 }
+}
+
+/// The element of a source with this hash.
+#[inline(always)]
+pub const fn maybe_of(hash: u64) -> u32 {
+    hash as u32 & (MAYBE_PAIRS - 1)
+}
+
+impl MaybeKnown {
+    #[inline(always)]
+    const fn bit(hash: u64) -> u64 {
+        1 << (((hash >> 16 & 0xfff) * MAYBE_BITS) >> 12)
+    }
+
+    /// False when the source with this hash is not known; true when it may be.
+    #[inline(always)]
+    pub const fn may_be(&self, hash: u64, epoch: u64) -> bool {
+        let (current, previous) = self.by_age(epoch);
+        let mut set = 0;
+        if current >> MAYBE_BITS == epoch & 0xff {
+            set = current;
+        }
+        if previous >> MAYBE_BITS == epoch.wrapping_sub(1) & 0xff {
+            set |= previous;
+        }
+        set & Self::bit(hash) != 0
+    }
+
+    /// The words of this epoch and of the one before. Chosen, not indexed: the verifier has it easier with registers.
+    #[inline(always)]
+    const fn by_age(&self, epoch: u64) -> (u64, u64) {
+        let [even, odd] = self.words;
+        if epoch & 1 == 0 { (even, odd) } else { (odd, even) }
+    }
+
+    /// Remembers the source: the word to write and where, or `None` when its bit is set already.
+    #[inline(always)]
+    pub const fn remember(&self, hash: u64, epoch: u64) -> Option<(usize, u64)> {
+        let at = (epoch % 2) as usize;
+        let stamp = (epoch & 0xff) << MAYBE_BITS;
+        let (word, _) = self.by_age(epoch);
+        let kept = if word >> MAYBE_BITS == epoch & 0xff { word } else { stamp };
+        let with = kept | Self::bit(hash);
+        if with == word { None } else { Some((at, with)) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{KnownBucket, TICK_SHIFT, WAYS, ticks};
+    use super::{KnownBucket, MaybeKnown, TICK_SHIFT, WAYS, epoch, ticks};
 
     const TICK: u64 = 1 << TICK_SHIFT;
 
@@ -148,6 +214,21 @@ mod tests {
         let mut bucket = KnownBucket::default();
         remember(&mut bucket, hash(3), 5 * TICK);
         assert_eq!(bucket.remember(hash(3), 5 * TICK), None);
+    }
+
+    #[test]
+    fn a_known_source_may_be_known_as_long_as_it_is() {
+        let mut maybe = MaybeKnown::default();
+        let lifetime = 10;
+        for tick in [5u64, 19, 2_554, 2_569] {
+            let hash = tick << 16;
+            let (at, word) = maybe.remember(hash, epoch(tick * TICK, lifetime)).expect("news");
+            maybe.words[at] = word;
+            assert_eq!(maybe.remember(hash, epoch(tick * TICK, lifetime)), None);
+            assert!((tick..=tick + u64::from(lifetime)).all(|now| maybe.may_be(hash, epoch(now * TICK, lifetime))));
+            assert!(!maybe.may_be(hash, epoch((tick + 2 * u64::from(lifetime)) * TICK, lifetime)));
+            assert!(!maybe.may_be(!hash, epoch(tick * TICK, lifetime)), "a stranger");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use core::mem::size_of;
 use crate::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
-    known::{self, KnownBucket},
+    known::{self, KnownBucket, MaybeKnown},
     list_filter,
     listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
     retry::RetryLine,
@@ -21,11 +21,12 @@ const _: () = assert!(size_of::<ListEntry>() == 16);
 const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 4 + 5 * 4);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
-const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 2 * 8 + 24 + 8 + 8 + 56);
+const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 3 * 8 + 24 + 8 + 8 + 56);
 const _: () = assert!(size_of::<Sample>() == 24 + 128);
 const _: () = assert!(size_of::<sketch::Block>() == 32);
 const _: () = assert!(size_of::<AddressBucket>() == 128);
 const _: () = assert!(size_of::<KnownBucket>() == 16);
+const _: () = assert!(size_of::<MaybeKnown>() == 16);
 const _: () = assert!(size_of::<RetryLine>() == 64);
 const _: () = assert!(size_of::<ListenerKey>() == 8);
 const _: () = assert!(size_of::<ListenerFacts>() == 8);
@@ -74,7 +75,7 @@ impl Default for Capacity {
             list_entries: 16_384,
             sources: 65_536,
             known_sources: 1 << 17,
-            retry_lines: 1 << 18,
+            retry_lines: 1 << 17,
             listeners: 16_384,
         }
     }
@@ -106,6 +107,7 @@ impl Capacity {
         let sources = self.sources as u64 * (48 + 16 + 16 + size_of::<SourceRecord>() as u64);
         let sketch = sketch::BLOCKS as u64 * size_of::<sketch::Block>() as u64;
         let proofs = self.known_buckets() as u64 * size_of::<KnownBucket>() as u64
+            + known::MAYBE_PAIRS as u64 * size_of::<MaybeKnown>() as u64
             + self.retry_lines as u64 * size_of::<RetryLine>() as u64
             + self.listeners as u64 * (48 + 16 + (size_of::<ListenerKey>() + size_of::<ListenerFacts>()) as u64);
         per_cpu * cpus + addresses + list + sources + sketch + proofs + SAMPLE_RING_BYTES as u64
@@ -119,7 +121,7 @@ mod pod {
     use crate::{
         Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
         address_index::AddressBucket,
-        known::KnownBucket,
+        known::{KnownBucket, MaybeKnown},
         listener::{ListenerFacts, ListenerKey, ListenerLocal},
         retry::RetryLine,
         sketch::Block,
@@ -143,6 +145,7 @@ mod pod {
         ListenerFacts,
         ListenerKey,
         ListenerLocal,
+        MaybeKnown,
         RateBucket,
         RetryLine,
         Settings,

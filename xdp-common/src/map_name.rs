@@ -30,6 +30,8 @@ pub const SAMPLES: &str = "SAMPLES";
 
 /// Array of [`crate::known::KnownBucket`].
 pub const KNOWN: &str = "KNOWN";
+/// Array of [`crate::known::MaybeKnown`].
+pub const MAYBE_KNOWN: &str = "MAYBE_KNOWN";
 /// Array of [`crate::retry::RetryLine`].
 pub const RETRY: &str = "RETRY";
 /// Hash: [`crate::listener::ListenerKey`] → [`crate::listener::ListenerFacts`].
@@ -52,6 +54,7 @@ pub const ALL: &[&str] = &[
     CPU,
     SAMPLES,
     KNOWN,
+    MAYBE_KNOWN,
     RETRY,
     LISTENERS,
     LISTENER_LOCAL,

@@ -13,7 +13,7 @@ use aya_ebpf::{
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket, Found},
-    known::{self, KnownBucket},
+    known::{self, KnownBucket, MaybeKnown},
     layout::{RateBucket, SAMPLE_RING_BYTES},
     list_filter,
     listener::{self, FRESH_NS, ListenerFacts, ListenerKey, ListenerLocal, state},
@@ -81,12 +81,16 @@ static SAMPLES: RingBuf = RingBuf::pinned(SAMPLE_RING_BYTES, 0);
 /// Sources that completed a handshake lately. Written by the tracepoint and, for challenges, by the program; a full bucket
 /// forgets the source that was longest silent.
 #[map]
-static KNOWN: Array<KnownBucket> = Array::pinned(1 << 16, 0);
+static KNOWN: Array<KnownBucket> = Array::pinned(1 << 15, 0);
+
+/// Which of the sources in KNOWN there may be at all: strangers are looked for no further. Written before KNOWN.
+#[map]
+static MAYBE_KNOWN: Array<MaybeKnown> = Array::pinned(known::MAYBE_PAIRS, 0);
 
 /// SYNs that were not answered. Written by all CPUs without locks (two that meet in one word within nanoseconds may lose one
 /// SYN: its next retransmission is answered instead). Never full.
 #[map]
-static RETRY: Array<RetryLine> = Array::pinned(1 << 18, 0);
+static RETRY: Array<RetryLine> = Array::pinned(1 << 17, 0);
 
 /// What the agent knows of listeners. Full: SYN-ACKs to the others offer an MSS only.
 #[map]
@@ -203,17 +207,32 @@ pub(crate) fn count_handshake(slot: u32) {
 /// Remembers a source that completed a handshake.
 #[inline(always)]
 pub(crate) fn remember_known(hash: u64, settings: &Settings) {
-    let Some(bucket) = KNOWN.get_ptr_mut(known::bucket_of(hash, settings.known_mask)) else {
+    let (Some(maybe), Some(bucket)) = (
+        MAYBE_KNOWN.get_ptr_mut(known::maybe_of(hash)),
+        KNOWN.get_ptr_mut(known::bucket_of(hash, settings.known_mask)),
+    ) else {
         return;
     };
     // SAFETY: takes no argument.
     let now_ns = unsafe { bpf_ktime_get_ns() };
-    let words = bucket.cast::<u64>();
-    // SAFETY: two live, aligned words. Another CPU may write them meanwhile: a source is lost, and both states are sound.
-    let seen = KnownBucket {
-        words: unsafe { [words.read_volatile(), words.wrapping_add(1).read_volatile()] },
-    };
-    if let Some((word, value)) = seen.remember(hash, now_ns) {
+    let epoch = known::epoch(now_ns, settings.known_ticks);
+    // SAFETY: elements of two live, aligned words each.
+    unsafe {
+        change_pair(maybe.cast(), |words| MaybeKnown { words }.remember(hash, epoch));
+        change_pair(bucket.cast(), |words| KnownBucket { words }.remember(hash, now_ns));
+    }
+}
+
+/// Changes one of two words. Another CPU may write the same at the same moment: one source is lost, which then has to prove
+/// itself again.
+///
+/// # Safety
+/// `words` must point to two aligned words of a live map element.
+#[inline(always)]
+unsafe fn change_pair(words: *mut u64, change: impl FnOnce([u64; 2]) -> Option<(usize, u64)>) {
+    // SAFETY: the caller's.
+    let seen = unsafe { [words.read_volatile(), words.wrapping_add(1).read_volatile()] };
+    if let Some((word, value)) = change(seen) {
         // SAFETY: one of the two.
         unsafe { words.wrapping_add(word & 1).write_volatile(value) };
     }
@@ -263,8 +282,9 @@ impl Tables for KernelTables<'_> {
     #[inline(always)]
     fn now_ns(&self) -> u64 {
         if self.now_ns.get() == 0 {
-            let answers_per_s = self.settings.answers_per_s;
-            let now_ns = self.with_cpu(|cpu| clock::now_ns(cpu, answers_per_s)).unwrap_or(0);
+            let now_ns = self
+                .with_cpu(|cpu| clock::now_ns(cpu, self.settings))
+                .unwrap_or(0);
             self.now_ns.set(now_ns);
         }
         self.now_ns.get()
@@ -392,6 +412,14 @@ impl Tables for KernelTables<'_> {
     #[inline(always)]
     fn is_known(&self, hash: u64) -> bool {
         let now_ns = self.now_ns();
+        let epoch = self.with_cpu(|cpu| cpu.known_epoch).unwrap_or(0);
+        let Some(maybe) = MAYBE_KNOWN.get_ptr(known::maybe_of(hash)) else {
+            return false;
+        };
+        // SAFETY: a live, aligned element, copied before it is looked at.
+        if !unsafe { maybe.read_volatile() }.may_be(hash, epoch) {
+            return false;
+        }
         KNOWN
             .get(known::bucket_of(hash, self.settings.known_mask))
             .is_some_and(|bucket| bucket.has(hash, now_ns, self.settings.known_ticks))

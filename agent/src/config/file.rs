@@ -314,7 +314,7 @@ pub struct Limits {
     /// Sources that can be known (see verify.known_for) at most: a power of two. 4 bytes each.
     pub known_sources: u32,
     /// MiB of memory for SYNs that were not answered, by which their retransmissions are told: a
-    /// power of two. 16 MiB serve 4 million SYNs per second.
+    /// power of two. 8 MiB serve 2 million SYNs per second.
     pub retry_memory: u32,
     /// Listening sockets (address and port) that can be told apart at most. Beyond it, connections
     /// made by cookie have no window scaling.
@@ -327,8 +327,8 @@ impl Default for Limits {
             addresses: 1_024,
             list_entries: 16_384,
             sources: 65_536,
-            known_sources: 262_144,
-            retry_memory: 16,
+            known_sources: 131_072,
+            retry_memory: 8,
             listeners: 16_384,
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn remember(maps: &mut Maps, settings: &Settings, sources: &[IpAddr],
             .known
             .get(&at, 0)
             .map_err(|error| convert::failed("read", map_name::KNOWN, &error))?;
+        remember_maybe(maps, hash, known::epoch(now.0, settings.known_ticks))?;
         news += usize::from(!bucket.has(hash, now.0, settings.known_ticks));
         if let Some((word, value)) = bucket.remember(hash, now.0) {
             bucket.words[word] = value;
@@ -35,4 +36,20 @@ pub(super) fn remember(maps: &mut Maps, settings: &Settings, sources: &[IpAddr],
         }
     }
     Ok(news)
+}
+
+/// The filter in front of the buckets knows first.
+fn remember_maybe(maps: &mut Maps, hash: u64, epoch: u64) -> Result<()> {
+    let at = known::maybe_of(hash);
+    let mut maybe = maps
+        .maybe_known
+        .get(&at, 0)
+        .map_err(|error| convert::failed("read", map_name::MAYBE_KNOWN, &error))?;
+    let Some((word, value)) = maybe.remember(hash, epoch) else {
+        return Ok(());
+    };
+    maybe.words[word] = value;
+    maps.maybe_known
+        .set(at, maybe, 0)
+        .map_err(|error| convert::failed("write", map_name::MAYBE_KNOWN, &error))
 }

@@ -6,7 +6,7 @@ use aya::maps::{Array, HashMap, Map, MapData, MapInfo, MapType, PerCpuArray};
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
-    known::KnownBucket,
+    known::{self, KnownBucket, MaybeKnown},
     layout::{Capacity, RateBucket},
     list_filter,
     listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
@@ -33,6 +33,7 @@ pub(super) struct Maps {
     pub(super) source_local: PerCpuArray<MapData, SourceLocal>,
     pub(super) cpu: PerCpuArray<MapData, CpuState>,
     pub(super) known: Array<MapData, KnownBucket>,
+    pub(super) maybe_known: Array<MapData, MaybeKnown>,
     pub(super) retry: Array<MapData, RetryLine>,
     pub(super) listeners: HashMap<MapData, ListenerKey, ListenerFacts>,
     generation: u64,
@@ -60,6 +61,7 @@ impl Maps {
             source_local: open(pins, map_name::SOURCE_LOCAL, Map::PerCpuArray)?,
             cpu: open(pins, map_name::CPU, Map::PerCpuArray)?,
             known: open(pins, map_name::KNOWN, Map::Array)?,
+            maybe_known: open(pins, map_name::MAYBE_KNOWN, Map::Array)?,
             retry: open(pins, map_name::RETRY, Map::Array)?,
             listeners: open(pins, map_name::LISTENERS, Map::HashMap)?,
             generation: u64::from(info(pins, map_name::SETTINGS)?.id()),
@@ -118,7 +120,7 @@ impl Shape {
 }
 
 /// Every map whose size the loader sets.
-fn expected(capacity: &Capacity) -> [Shape; 15] {
+fn expected(capacity: &Capacity) -> [Shape; 16] {
     let slots = capacity.slots();
     let buckets = address_index::buckets(capacity.addresses);
     [
@@ -144,6 +146,7 @@ fn expected(capacity: &Capacity) -> [Shape; 15] {
         Shape::per_cpu::<SourceLocal>(map_name::SOURCE_LOCAL, source::LOCAL_SLOTS),
         Shape::per_cpu::<CpuState>(map_name::CPU, 1),
         Shape::array::<KnownBucket>(map_name::KNOWN, capacity.known_buckets()),
+        Shape::array::<MaybeKnown>(map_name::MAYBE_KNOWN, known::MAYBE_PAIRS),
         Shape::array::<RetryLine>(map_name::RETRY, capacity.retry_lines),
         Shape::of::<ListenerFacts>(
             map_name::LISTENERS,
