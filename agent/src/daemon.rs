@@ -18,7 +18,7 @@ use crate::{
     control::{self, server::Handle},
     engine::{Engine, start::Parts},
     export,
-    host::{HostFacts, TcpFacts, ThisHost},
+    host::{HostFacts, Looker, ThisHost},
     kernel::{Kernel, LoadOptions},
     ledger::Ledger,
     lock::Lock,
@@ -58,7 +58,8 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         tracing::warn!("{warning}");
     }
     let tables: Box<dyn KernelTables> = Box::new(kernel);
-    let tcp = TcpFacts::read().await?;
+    let mut looker = Looker::default();
+    let tcp = looker.look().await?;
     let engine = Engine::start(
         Parts {
             tables,
@@ -79,7 +80,7 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         socket,
     };
     let engine = tokio::spawn(drive(engine, messages));
-    tokio::spawn(look(handle.engine.clone()));
+    tokio::spawn(look(looker, handle.engine.clone()));
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control::server::serve(listener, handle.clone(), until(stopped)));
     if let Some(listener) = metrics {
@@ -180,11 +181,11 @@ fn say_what_stays(snapshot: &Snapshot) {
 }
 
 /// Looks at the host's TCP each second, as long as there is an engine to be told.
-async fn look(engine: mpsc::Sender<Message>) {
+async fn look(mut looker: Looker, engine: mpsc::Sender<Message>) {
     let mut ticker = ticker(config::units::Interval::SECOND);
     loop {
         ticker.tick().await;
-        let looked = TcpFacts::read().await;
+        let looked = looker.look().await;
         let looked = looked.map(Box::new).map_err(|error| format!("{error:#}"));
         if engine.send(Message::Host(looked)).await.is_err() {
             return;

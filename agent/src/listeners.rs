@@ -3,7 +3,8 @@
 //!
 //! It follows `tcp_openreq_init_rwin` and `tcp_select_initial_window` (net/ipv4/tcp_minisocks.c, tcp_output.c), and for
 //! the choice among listeners `inet_lookup_listener` (net/ipv4/inet_hashtables.c). What it cannot see, and takes for
-//! unset: `TCP_WINDOW_CLAMP` and `TCP_MAXSEG` of a socket, `window`, `initrwnd` and `advmss` of a route.
+//! unset: `window`, `initrwnd` and `advmss` of a route; and, without the right to ask the sockets of others
+//! (CAP_SYS_PTRACE), `TCP_WINDOW_CLAMP`, `TCP_MAXSEG`, and an `SO_RCVBUF` that happens to be the default.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    host::{Listening, Sysctls, TcpFacts},
+    host::{Chosen, Listening, Sysctls, TcpFacts},
     tables::ListenerFacts,
 };
 
@@ -28,6 +29,7 @@ const MSS_MAX: u32 = 65_535;
 const TIMESTAMPS_BYTES: u32 = 12;
 /// The largest window without a scale, and the largest scale (RFC 7323).
 const WINDOW_MAX: u32 = 65_535;
+const WINDOW_SCALED_MAX: u32 = WINDOW_MAX << SCALE_MAX;
 const SCALE_MAX: u32 = 14;
 /// What `tcp_workaround_signed_windows` leaves of a window.
 const SIGNED_WINDOW_MAX: u32 = 32_767;
@@ -71,11 +73,12 @@ fn facts_of(view: &View<'_>, address: IpAddr, sockets: &[&Listening]) -> Option<
     let mut facts = sockets
         .iter()
         .filter(|socket| rank(socket, address) == Some(best))
-        .map(|socket| facts_by_buffer(view, socket.receive_buffer, mss));
+        .map(|socket| facts_of_socket(view, socket, mss));
     let first = facts.next()?;
     // Several sockets that share a port: which of them takes a connection is decided by a hash that we do not know.
     Some(facts.fold(first, |one, other| ListenerFacts {
         window: one.window.min(other.window),
+        mss: one.mss.min(other.mss),
         window_scaling: one.window_scaling && other.window_scaling && one.window_scale == other.window_scale,
         ..one
     }))
@@ -111,12 +114,24 @@ fn mss(view: &View<'_>, address: IpAddr) -> u32 {
     }
 }
 
-fn facts_by_buffer(view: &View<'_>, receive_buffer: u32, mss: u32) -> ListenerFacts {
+fn facts_of_socket(view: &View<'_>, socket: &Listening, mss: u32) -> ListenerFacts {
     let sysctls = &view.tcp.sysctls;
     let timestamps = sysctls.timestamps == 2;
-    let space = full_space(receive_buffer, sysctls);
-    let chosen = !view.default_buffers.contains(&receive_buffer);
-    let segment = mss - if timestamps { TIMESTAMPS_BYTES } else { 0 };
+    // Where the owner's choice is not known: a buffer of another size than the default is one.
+    let chosen = socket.chosen.unwrap_or_else(|| Chosen {
+        receive_buffer: !view.default_buffers.contains(&socket.receive_buffer),
+        ..Chosen::default()
+    });
+    let mss = if chosen.mss == 0 { mss } else { mss.min(chosen.mss) };
+    let space = full_space(socket.receive_buffer, sysctls);
+    let clamp = match chosen.window_clamp {
+        0 if chosen.receive_buffer => space,
+        0 => WINDOW_SCALED_MAX,
+        clamp if chosen.receive_buffer => clamp.min(space),
+        clamp => clamp,
+    };
+    let space = space.min(clamp);
+    let segment = mss.saturating_sub(if timestamps { TIMESTAMPS_BYTES } else { 0 }).max(1);
     let whole = if space > segment {
         space - space % segment
     } else {
@@ -128,8 +143,7 @@ fn facts_by_buffer(view: &View<'_>, receive_buffer: u32, mss: u32) -> ListenerFa
         whole.min(WINDOW_MAX)
     };
     let [.., most] = sysctls.receive_memory;
-    let largest = whole.max(most).max(sysctls.receive_memory_max);
-    let largest = if chosen { largest.min(space) } else { largest };
+    let largest = whole.max(most).max(sysctls.receive_memory_max).min(clamp);
     ListenerFacts {
         window: u16::try_from(window).unwrap_or(u16::MAX),
         mss: u16::try_from(mss).unwrap_or(u16::MAX),
@@ -175,6 +189,9 @@ mod tests {
             v6_only: false,
             interface: 0,
             receive_buffer: 131_072,
+            chosen: None,
+            inode: 0,
+            cookie: 0,
         }
     }
 
@@ -255,6 +272,37 @@ mod tests {
         large.receive_buffer = 4 << 20;
         let facts = one(&host(vec![large]), V4).expect("listens");
         assert_eq!((facts.window, facts.window_scale), (65_535, 6));
+    }
+
+    #[test]
+    fn what_the_owner_chose_counts_where_it_is_known() {
+        let with = |chosen: Chosen| {
+            let mut socket = socket("0.0.0.0", 80);
+            socket.chosen = Some(chosen);
+            one(&host(vec![socket]), V4).map(|facts| (facts.window, facts.window_scale, facts.mss))
+        };
+        assert_eq!(with(Chosen::default()), Some((65_160, 7, 1_460)));
+        let buffer = Chosen {
+            receive_buffer: true,
+            ..Chosen::default()
+        };
+        assert_eq!(with(buffer), Some((65_160, 1, 1_460)), "the default, but chosen");
+        let clamp = Chosen {
+            window_clamp: 30_000,
+            ..Chosen::default()
+        };
+        assert_eq!(with(clamp), Some((28_960, 0, 1_460)));
+        let small = Chosen {
+            mss: 1_200,
+            ..Chosen::default()
+        };
+        assert_eq!(with(small), Some((65_340, 7, 1_200)));
+        let odd = Chosen {
+            mss: 3,
+            window_clamp: 1,
+            receive_buffer: true,
+        };
+        assert!(with(odd).is_some(), "nothing panics");
     }
 
     #[test]

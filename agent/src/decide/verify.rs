@@ -48,7 +48,11 @@ pub fn advice(config: &Config, tcp: &TcpFacts) -> Vec<String> {
 /// The same, with what is as it should be but worth knowing before the agent runs: for `check-config`.
 #[must_use]
 pub fn advice_before(config: &Config, tcp: &TcpFacts) -> Vec<String> {
-    let mut advice = advice(config, tcp);
+    let mut tcp = tcp.clone();
+    if config.verify.set_sysctls {
+        tcp.sysctls.set_all();
+    }
+    let mut advice = advice(config, &tcp);
     let local = wanting_cookies(config, |address| tcp.is_local(address));
     if tcp.sysctls.syncookies == Syncookies::WhenFull && !local.is_empty() {
         advice.push(

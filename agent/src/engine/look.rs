@@ -191,8 +191,8 @@ impl Engine {
                 )
             })?;
             let mut tcp = (*self.tcp).clone();
-            set_in(&mut tcp.sysctls, sysctl);
-            set_in(&mut self.watch.agreed, sysctl);
+            tcp.sysctls.set(sysctl);
+            self.watch.agreed.set(sysctl);
             self.tcp = Arc::new(tcp);
             let entry = JournalEntry {
                 at: now.wall,
@@ -233,13 +233,6 @@ impl Engine {
             .is_some_and(|(_, since)| now.mono.0.saturating_sub(since.mono.0) >= QUIET_NS);
         // A kernel that uses cookies always is never without one on its way.
         (self.tcp.sysctls.syncookies == Syncookies::WhenFull && !quiet).then_some("the kernel sent cookies lately")
-    }
-}
-
-fn set_in(sysctls: &mut Sysctls, sysctl: Sysctl) {
-    match sysctl {
-        Sysctl::Timestamps => sysctls.timestamps = Sysctl::WANTED,
-        Sysctl::Syncookies => sysctls.syncookies = Syncookies::from_sysctl(Sysctl::WANTED),
     }
 }
 

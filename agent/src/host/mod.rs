@@ -2,6 +2,7 @@
 //! Read through netlink, `/proc/sys/net` and `/etc/resolv.conf`; nothing here changes anything but a sysctl when the
 //! configuration asks for it.
 
+mod chosen;
 pub mod sockets;
 mod sysctls;
 mod tcp;
@@ -16,9 +17,10 @@ use rtnetlink::packet_route::{
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia},
 };
 
+pub use chosen::Chosen;
 pub use sockets::{Listening, Peers};
 pub use sysctls::{Sysctl, Sysctls};
-pub use tcp::TcpFacts;
+pub use tcp::{Looker, TcpFacts};
 
 /// What the engine asks of the host, and does to it, beside the kernel's tables.
 pub trait Host: Send {

@@ -11,6 +11,8 @@ use netlink_packet_sock_diag::{
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 
+use super::chosen::Chosen;
+
 /// Room for one answer of the kernel, which holds many sockets.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -29,6 +31,12 @@ pub struct Listening {
     pub interface: u32,
     /// Bytes of its receive buffer, as the kernel counts them (`SO_RCVBUF` of getsockopt(2)).
     pub receive_buffer: u32,
+    /// What its owner chose for it, where that is known.
+    pub chosen: Option<Chosen>,
+    /// By which /proc names it.
+    pub inode: u32,
+    /// The kernel's own name for it, which no other socket of this boot has.
+    pub cookie: u64,
 }
 
 /// Every TCP socket that listens.
@@ -97,6 +105,9 @@ fn as_listening(socket: &InetResponse) -> Listening {
         v6_only,
         interface: id.interface_id,
         receive_buffer: receive_buffer.unwrap_or(0),
+        chosen: None,
+        inode: socket.header.inode,
+        cookie: u64::from_ne_bytes(id.cookie),
     }
 }
 

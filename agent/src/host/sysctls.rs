@@ -141,6 +141,21 @@ impl Sysctls {
         }
     }
 
+    /// As they are once one is set.
+    pub fn set(&mut self, sysctl: Sysctl) {
+        match sysctl {
+            Sysctl::Timestamps => self.timestamps = Sysctl::WANTED,
+            Sysctl::Syncookies => self.syncookies = Syncookies::from_sysctl(Sysctl::WANTED),
+        }
+    }
+
+    /// As they are once all are set.
+    pub fn set_all(&mut self) {
+        for sysctl in Sysctl::ALL {
+            self.set(sysctl);
+        }
+    }
+
     /// What differs between two readings, by name, with both values.
     #[must_use]
     pub fn differences(&self, later: &Self) -> Vec<(&'static str, String, String)> {

@@ -5,7 +5,7 @@ use std::{fs, io, net::IpAddr};
 
 use anyhow::Context as _;
 
-use super::{HostFacts, Interface, Listening, Sysctls, sockets};
+use super::{HostFacts, Interface, Listening, Sysctls, chosen::Choices, sockets};
 
 /// One look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,26 +22,48 @@ pub struct TcpFacts {
     pub problems: Vec<String>,
 }
 
-impl TcpFacts {
+/// Looks again and again, and remembers what need not be asked twice.
+#[derive(Debug, Default)]
+pub struct Looker {
+    choices: Choices,
+}
+
+impl Looker {
     /// Looks.
     ///
     /// # Errors
     /// If the kernel does not tell its interfaces. What else cannot be read is told in `problems`.
-    pub async fn read() -> anyhow::Result<Self> {
+    pub async fn look(&mut self) -> anyhow::Result<TcpFacts> {
         let interfaces = HostFacts::read_interfaces().await?;
-        tokio::task::spawn_blocking(move || Self::with_interfaces(interfaces))
-            .await
-            .context("cannot look at the sockets of this host")
+        let mut choices = std::mem::take(&mut self.choices);
+        let looked = tokio::task::spawn_blocking(move || {
+            let facts = TcpFacts::with_interfaces(interfaces, &mut choices);
+            (facts, choices)
+        });
+        let (facts, choices) = looked.await.context("cannot look at the sockets of this host")?;
+        self.choices = choices;
+        Ok(facts)
+    }
+}
+
+impl TcpFacts {
+    /// Looks once.
+    ///
+    /// # Errors
+    /// As for [`Looker::look`].
+    pub async fn read() -> anyhow::Result<Self> {
+        Looker::default().look().await
     }
 
-    fn with_interfaces(interfaces: Vec<Interface>) -> Self {
+    fn with_interfaces(interfaces: Vec<Interface>, choices: &mut Choices) -> Self {
         let mut problems = Vec::new();
-        let listening = sockets::listening().unwrap_or_else(|error| {
+        let mut listening = sockets::listening().unwrap_or_else(|error| {
             problems.push(format!(
                 "the listening sockets of this host cannot be read ({error}): connections made by cookie have no window scaling"
             ));
             Vec::new()
         });
+        choices.fill(&mut listening);
         Self {
             sysctls: Sysctls::read(),
             interfaces,

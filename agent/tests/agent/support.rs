@@ -288,6 +288,9 @@ pub(crate) fn tcp() -> TcpFacts {
         v6_only: false,
         interface: 0,
         receive_buffer: 131_072,
+        chosen: None,
+        inode: 0,
+        cookie: 0,
     };
     TcpFacts {
         sysctls: Sysctls {

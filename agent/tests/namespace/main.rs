@@ -5,6 +5,7 @@ mod syn_ack;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::fd::AsRawFd as _,
     process::Command,
     thread,
 };
@@ -14,7 +15,10 @@ use agent::{
     listeners::{View, facts},
     tables::{ListenerFacts, Syncookies},
 };
-use nix::sched::{CloneFlags, unshare};
+use nix::{
+    libc,
+    sched::{CloneFlags, unshare},
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use syn_ack::{SynAck, Wire};
 
@@ -55,6 +59,8 @@ fn set(name: &str, value: &str) {
 struct Plan {
     at: IpAddr,
     receive_buffer: Option<usize>,
+    receive_least: Option<u32>,
+    mss: Option<u32>,
     v6_only: bool,
 }
 
@@ -62,6 +68,8 @@ const fn plan(at: IpAddr) -> Plan {
     Plan {
         at,
         receive_buffer: None,
+        receive_least: None,
+        mss: None,
         v6_only: false,
     }
 }
@@ -80,9 +88,22 @@ fn listen(plan: Plan) -> Socket {
     if let Some(bytes) = plan.receive_buffer {
         socket.set_recv_buffer_size(bytes).expect("SO_RCVBUF");
     }
+    if let Some(bytes) = plan.receive_least {
+        set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, bytes);
+    }
+    if let Some(bytes) = plan.mss {
+        set_option(&socket, libc::IPPROTO_TCP, libc::TCP_MAXSEG, bytes);
+    }
     socket.bind(&SocketAddr::new(plan.at, PORT).into()).expect("binds");
     socket.listen(16).expect("listens");
     socket
+}
+
+fn set_option(socket: &Socket, level: libc::c_int, name: libc::c_int, value: u32) {
+    let length = size_of::<u32>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes, which `value` has, and both outlive the call.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) };
+    assert_eq!(result, 0, "option {name}: {}", std::io::Error::last_os_error());
 }
 
 fn look() -> TcpFacts {
@@ -146,14 +167,30 @@ fn listeners_of_either_family_and_of_both() {
 #[test]
 fn receive_buffers_of_their_own() {
     in_namespace(|| {
-        // What the kernel doubles to its default size cannot be told from the default: not 65,536 here.
-        for bytes in [1, 4_000, 30_000, 65_000, 70_000, 500_000, 3_000_000] {
+        // The kernel doubles 65,536 to what is its default.
+        for bytes in [1, 4_000, 30_000, 65_000, 65_536, 70_000, 500_000, 3_000_000] {
             let _listener = listen(Plan {
                 receive_buffer: Some(bytes),
                 ..plan(Ipv6Addr::UNSPECIFIED.into())
             });
             for address in [V4, V6] {
                 compare(address, &format!("SO_RCVBUF of {bytes}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn windows_and_segments_that_owners_bound() {
+    in_namespace(|| {
+        for (receive_least, mss) in [(None, Some(1_000)), (Some(200_000), None), (Some(3_000), Some(900))] {
+            let _listener = listen(Plan {
+                receive_least,
+                mss,
+                ..plan(Ipv6Addr::UNSPECIFIED.into())
+            });
+            for address in [V4, V6] {
+                compare(address, &format!("SO_RCVLOWAT {receive_least:?}, TCP_MAXSEG {mss:?}"));
             }
         }
     });
