@@ -12,7 +12,7 @@ use crate::daemon;
   agent run                              with /etc/levee/agent.toml
   agent --config ./agent.toml run        with another configuration
 
-Needs root, or CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON.")]
+Needs root, or CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON. CAP_SYS_PTRACE tells it more of the listeners of others.")]
 pub(super) struct Args {}
 
 pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> {
