@@ -162,7 +162,11 @@ impl MaybeKnown {
         let at = (epoch % 2) as usize;
         let stamp = (epoch & 0xff) << MAYBE_BITS;
         let (word, _) = self.by_age(epoch);
-        let kept = if word >> MAYBE_BITS == epoch & 0xff { word } else { stamp };
+        let kept = if word >> MAYBE_BITS == epoch & 0xff {
+            word
+        } else {
+            stamp
+        };
         let with = kept | Self::bit(hash);
         if with == word { None } else { Some((at, with)) }
     }

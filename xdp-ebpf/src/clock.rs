@@ -1,7 +1,9 @@
 //! CLOCK_MONOTONIC at the price of a jiffy counter: read once a jiffy on each CPU, and remembered.
 
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
-use xdp_common::{CpuState, Settings, known, listener::LOOKUPS_PER_TICK, retry::WINDOW_NS, source::PROMOTIONS_PER_TICK};
+use xdp_common::{
+    CpuState, Settings, known, listener::LOOKUPS_PER_TICK, retry::WINDOW_NS, source::PROMOTIONS_PER_TICK,
+};
 
 const MILLISECOND_NS: u64 = 1_000_000;
 

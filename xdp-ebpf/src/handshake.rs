@@ -52,12 +52,16 @@ fn remember(own: Address, peer: Address, completed: bool) {
     maps::remember_known(sketch::hash(peer.source(), settings.seed), settings);
 }
 
+/// # Safety
+/// `at` must be the place of a `T` within the event.
 #[inline(always)]
 unsafe fn read<T: Copy>(event: *mut core::ffi::c_void, at: usize) -> T {
     // SAFETY: the caller's.
     unsafe { *event.wrapping_byte_add(at).cast::<T>() }
 }
 
+/// # Safety
+/// `at` must be the place of an address within the event.
 #[inline(always)]
 unsafe fn address(event: *mut core::ffi::c_void, at: usize) -> Address {
     // SAFETY: the caller's.

@@ -282,9 +282,7 @@ impl Tables for KernelTables<'_> {
     #[inline(always)]
     fn now_ns(&self) -> u64 {
         if self.now_ns.get() == 0 {
-            let now_ns = self
-                .with_cpu(|cpu| clock::now_ns(cpu, self.settings))
-                .unwrap_or(0);
+            let now_ns = self.with_cpu(|cpu| clock::now_ns(cpu, self.settings)).unwrap_or(0);
             self.now_ns.set(now_ns);
         }
         self.now_ns.get()
@@ -448,8 +446,8 @@ impl Tables for KernelTables<'_> {
             (&raw mut (*line).words)
                 .cast::<u64>()
                 .wrapping_add(word & 7)
-                .write_volatile(value)
-        };
+                .write_volatile(value);
+        }
         again
     }
 
