@@ -54,7 +54,8 @@ pub fn facts(view: &View<'_>, addresses: impl Iterator<Item = IpAddr>) -> BTreeM
     for socket in &view.tcp.listening {
         by_port.entry(socket.port).or_default().push(socket);
     }
-    let addresses: Vec<IpAddr> = addresses.filter(|address| view.tcp.is_local(*address)).collect();
+    let own = view.tcp.own_addresses();
+    let addresses: Vec<IpAddr> = addresses.filter(|address| own.contains(address)).collect();
     let mut found = BTreeMap::new();
     for (port, sockets) in by_port {
         for address in &addresses {

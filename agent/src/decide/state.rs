@@ -57,6 +57,7 @@ impl KernelState {
             answers_per_second: Some(config.verify.answers_per_second),
             known_for: KnownFor::new(config.verify.known_for.duration()),
         };
+        let own = tcp.own_addresses();
         let addresses = config
             .protected
             .iter()
@@ -69,7 +70,7 @@ impl KernelState {
                     rung: forced.rung,
                     until: forced.origin.until.map(|until| until.mono),
                 });
-                let local = tcp.is_local(*address);
+                let local = own.contains(address);
                 let state = AddressState {
                     address: *address,
                     limit: address_limit(config, overrides, *address),

@@ -14,7 +14,8 @@ use crate::{
 pub fn advice(config: &Config, tcp: &TcpFacts) -> Vec<String> {
     let mut advice = Vec::new();
     let sysctls = &tcp.sysctls;
-    let by_cookie = |local: bool| -> Vec<IpAddr> { wanting_cookies(config, |address| tcp.is_local(address) == local) };
+    let own = tcp.own_addresses();
+    let by_cookie = |local: bool| wanting_cookies(config, |address| own.contains(&address) == local);
     let local = by_cookie(true);
     let strangers: Vec<IpAddr> = by_cookie(false)
         .into_iter()
@@ -53,7 +54,8 @@ pub fn advice_before(config: &Config, tcp: &TcpFacts) -> Vec<String> {
         tcp.sysctls.set_all();
     }
     let mut advice = advice(config, &tcp);
-    let local = wanting_cookies(config, |address| tcp.is_local(address));
+    let own = tcp.own_addresses();
+    let local = wanting_cookies(config, |address| own.contains(&address));
     if tcp.sysctls.syncookies == Syncookies::WhenFull && !local.is_empty() {
         advice.push(
             "net.ipv4.tcp_syncookies is 1: SYNs of an address in verify fill the queue of a listener before they are answered \

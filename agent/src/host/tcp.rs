@@ -1,7 +1,7 @@
 //! The host's TCP as it is now: looked at each second, because listeners come and go, addresses move from host to host,
 //! and sysctls are changed behind our back.
 
-use std::{fs, io, net::IpAddr};
+use std::{collections::BTreeSet, fs, io, net::IpAddr};
 
 use anyhow::Context as _;
 
@@ -73,12 +73,13 @@ impl TcpFacts {
         }
     }
 
-    /// Whether this host has the address itself, so that its own sockets know the connections.
+    /// The addresses that this host has itself, so that its own sockets know their connections.
     #[must_use]
-    pub fn is_local(&self, address: IpAddr) -> bool {
+    pub fn own_addresses(&self) -> BTreeSet<IpAddr> {
         self.interfaces
             .iter()
-            .any(|interface| interface.addresses.contains(&address))
+            .flat_map(|interface| interface.addresses.iter().copied())
+            .collect()
     }
 }
 
@@ -112,7 +113,10 @@ mod tests {
     #[tokio::test]
     async fn this_host_can_be_looked_at() {
         let facts = TcpFacts::read().await.expect("netlink answers");
-        assert!(facts.is_local(IpAddr::from([127, 0, 0, 1])), "{facts:?}");
+        assert!(
+            facts.own_addresses().contains(&IpAddr::from([127, 0, 0, 1])),
+            "{facts:?}"
+        );
         assert!(facts.problems.is_empty(), "{facts:?}");
     }
 }

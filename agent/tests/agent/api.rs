@@ -6,15 +6,16 @@ use agent::{
     command::{Command, Message},
     control::{
         api::{
-            ApiError, BlockRequest, Done, ListView, ModeRequest, ModeView, RemoveRequest, SourcesQuery, SourcesView,
-            StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+            ApiError, BlockRequest, Done, ListView, ListenersView, ModeRequest, ModeView, RemoveRequest, RungRequest,
+            RungView, SourcesQuery, SourcesView, StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest,
+            ThresholdView,
         },
         client::{Client, ClientError},
         server::{self, Handle},
         socket,
     },
     decide::refusal::Kind,
-    tables::{Mode, SourceUsage},
+    tables::{Mode, Rung, SourceUsage},
 };
 use reqwest::Method;
 use tokio::sync::mpsc;
@@ -115,6 +116,42 @@ async fn blocks_come_and_go() {
     let _: Done = client.delete("/v1/blocks", &gone).await.expect("unblocked");
     let again = client.delete::<Done>("/v1/blocks", &gone).await.expect_err("gone");
     assert_eq!(refusal(again).0, Kind::NotFound);
+}
+
+#[tokio::test]
+async fn rungs_are_forced_and_listeners_told() {
+    let served = Served::new().await;
+    let client = served.client().await;
+    let request = RungRequest {
+        target: "203.0.113.7".to_owned(),
+        rung: Some(Rung::Verify),
+        ttl: "5m".parse().ok(),
+        reason: None,
+    };
+    let done: Done = client
+        .send_json(Method::PUT, "/v1/rungs", &request)
+        .await
+        .expect("forced");
+    assert_eq!(done.until, Some(later(noon(), 300).wall));
+    let rungs: Vec<RungView> = client.get("/v1/rungs", &()).await.expect("tells");
+    let summary: Vec<_> = rungs
+        .iter()
+        .map(|view| (view.address, view.rung.as_str(), view.forced.is_some()))
+        .collect();
+    assert_eq!(
+        summary,
+        [
+            (address("203.0.113.7"), "verify", true),
+            (address("203.0.113.8"), "limit", false)
+        ]
+    );
+    let listeners: ListenersView = client.get("/v1/listeners", &()).await.expect("tells");
+    assert_eq!(listeners.listeners[0].port, 80);
+    let (status, body) = served
+        .http(Method::PUT, "/v1/rungs", r#"{"target":"203.0.113.7","rung":"top"}"#)
+        .await;
+    assert_eq!(status, 400);
+    assert!(body.contains("expected one of"), "{body}");
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use agent::{
     config::units::{Burst, Rate},
     ledger::{Installed, JournalEntry, Ledger},
     overrides::{
-        BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, ThresholdOverride, ThresholdTarget,
+        BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, RungOverride, ThresholdOverride,
+        ThresholdTarget,
     },
-    tables::{ListAction, Mode, MonotonicNs},
+    tables::{ListAction, Mode, MonotonicNs, Rung},
 };
 use jiff::Timestamp;
 
@@ -78,6 +79,13 @@ fn some_of_everything() -> Vec<Change> {
                 syn_rate: None,
                 syn_burst: Burst::new(9),
                 origin: origin(None),
+            },
+        ),
+        Change::PutRung(
+            "203.0.113.8".parse().expect("address"),
+            RungOverride {
+                rung: Rung::Known,
+                origin: origin(Some(3600)),
             },
         ),
         Change::SetMode(Some(ModeOverride {
@@ -151,6 +159,7 @@ fn what_is_removed_stays_removed() {
             .keys()
             .map(|target| Change::RemoveThreshold(*target)),
     );
+    removals.extend(overrides.rungs.keys().map(|address| Change::RemoveRung(*address)));
     removals.push(Change::SetMode(None));
     ledger.record(&removals, &entry()).expect("records");
     drop(ledger);

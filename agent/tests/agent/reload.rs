@@ -7,7 +7,7 @@ use agent::{
     control::api::{Done, ModeRequest},
     decide::{Refusal, refusal::Kind, reload::difference},
     engine::Engine,
-    tables::Mode,
+    tables::{Method, Mode, Rung},
 };
 
 fn reload(engine: &mut Engine, config: Config) -> Result<Done, Refusal> {
@@ -43,6 +43,37 @@ fn every_difference_has_its_line() {
         ]
     );
     assert!(difference(&old, &old).changes.is_empty());
+}
+
+#[test]
+fn what_changes_about_verify_is_told_and_applied() {
+    let bench = Bench::default();
+    let mut engine = bench.engine();
+    let new = config(
+        "[verify]\nhold = \"1m\"\nanswers_per_second = \"5k\"\nknown_for = \"2h\"
+         [[address]]\naddress = \"203.0.113.7\"\nverify = \"challenge\"\nrung = \"limit\"",
+    );
+    let done = reload(&mut engine, new).expect("reloads");
+    assert_eq!(
+        done.changes,
+        [
+            "verify.hold: 10s -> 1m",
+            "verify.answers_per_second: 1M/s -> 5k/s",
+            "verify.known_for: 1h -> 2h",
+            "address 203.0.113.7: verify by verify.method -> challenge",
+            "address 203.0.113.7: rung at most verify -> limit",
+        ]
+    );
+    let fake = bench.kernel.lock();
+    assert_eq!(
+        fake.settings
+            .answers_per_second
+            .map(agent::config::units::Rate::per_second),
+        Some(5_000)
+    );
+    let ladder = fake.addresses[&address("203.0.113.7")].ladder;
+    assert_eq!((ladder.method, ladder.most), (Method::Challenge, Rung::Limit));
+    assert_eq!(ladder.hold.as_secs(), 60);
 }
 
 #[test]

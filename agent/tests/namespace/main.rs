@@ -1,6 +1,7 @@
 //! What the agent believes of this host's listeners, against the SYN-ACKs that this kernel really sends: in a network
 //! namespace of its own, over its loopback interface. Needs root.
 
+mod lives;
 mod syn_ack;
 
 use std::{
