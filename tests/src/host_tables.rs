@@ -120,7 +120,7 @@ impl HostTables {
         };
         buffer.bytes[..frame.len()].copy_from_slice(frame);
         let mut into = &mut buffer;
-        judgement.reason = answer(&mut into, &packet, judgement.slot, judgement.reason, Write::Yes, self);
+        judgement.reason = answer(&mut into, &packet, judgement.found, judgement.reason, Write::Yes, self);
         (judgement, buffer.bytes[..buffer.len].to_vec())
     }
 

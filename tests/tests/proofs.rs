@@ -33,6 +33,8 @@ const COOKIE: [&str; 2] = ["198.51.100.10", "2001:db8:1::10"];
 const CHALLENGE: [&str; 2] = ["198.51.100.11", "2001:db8:1::11"];
 const DROP: [&str; 2] = ["198.51.100.12", "2001:db8:1::12"];
 const KNOWN: [&str; 2] = ["198.51.100.13", "2001:db8:1::13"];
+/// In verify by cookie, at ten SYNs per second.
+const SMALL: [&str; 2] = ["198.51.100.14", "2001:db8:1::14"];
 const CLIENTS: [&str; 2] = ["203.0.113.7", "2001:db8:2::7"];
 /// Somebody listens; somebody does, but never accepts; nobody does.
 const OPEN: u16 = 443;
@@ -102,14 +104,15 @@ impl Sides {
         let mut sides = Self { kernel, host };
         sides.set(Mode::Enforce, Syncookies::Always, None);
         let groups = [
-            (COOKIE, Method::Cookie, Rung::Verify, true),
-            (CHALLENGE, Method::Challenge, Rung::Verify, false),
-            (DROP, Method::Drop, Rung::Verify, false),
-            (KNOWN, Method::Cookie, Rung::Known, true),
+            (COOKIE, Method::Cookie, Rung::Verify, 100_000),
+            (CHALLENGE, Method::Challenge, Rung::Verify, 100_000),
+            (DROP, Method::Drop, Rung::Verify, 100_000),
+            (KNOWN, Method::Cookie, Rung::Known, 100_000),
+            (SMALL, Method::Cookie, Rung::Verify, 10),
         ];
-        for (addresses, method, rung, local) in groups {
+        for (addresses, method, rung, syn_rate) in groups {
             for address in addresses {
-                sides.add(address.parse().unwrap(), method, rung, local);
+                sides.add(address.parse().unwrap(), method, rung, syn_rate);
             }
         }
         sides
@@ -125,7 +128,8 @@ impl Sides {
         self.kernel.kernel.put_settings(&settings).unwrap();
     }
 
-    fn add(&mut self, address: IpAddr, method: Method, rung: Rung, local: bool) {
+    fn add(&mut self, address: IpAddr, method: Method, rung: Rung, syn_rate: u32) {
+        let local = method == Method::Cookie;
         let state = AddressState {
             local,
             rung: Some(ForcedRung { rung, until: None }),
@@ -133,11 +137,11 @@ impl Sides {
                 method,
                 ..Ladder::default()
             },
-            ..AddressState::new(address, limit(100_000))
+            ..AddressState::new(address, limit(syn_rate))
         };
         self.kernel.kernel.put_address(&state).unwrap();
         let slot = self.host.policies.len() as u32 + 1;
-        let limit = rate::Limit::new(100_000, 100_000);
+        let limit = rate::Limit::new(syn_rate, syn_rate);
         let policy = AddressPolicy {
             syn: limit,
             calm: limit,
@@ -276,7 +280,7 @@ fn in_namespace(test: impl FnOnce(Sides) + Send + 'static) {
         cpus.set(sched_getcpu().unwrap()).unwrap();
         sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
         ip("link set lo up");
-        for address in COOKIE.iter().chain(&KNOWN).chain(&CLIENTS) {
+        for address in [COOKIE, KNOWN, SMALL, CLIENTS].as_flattened() {
             let bits = if address.contains(':') {
                 "128 dev lo nodad"
             } else {
@@ -601,6 +605,44 @@ fn known_sources_pass_within_their_rates() {
             let other = client.replace(":2::7", ":3::7").replace("113.7", "113.8");
             let frame = Packet::new(&other, address, syn(LINUX)).bytes();
             sides.expect("no method", &frame, Reason::AddressRate);
+        }
+    });
+}
+
+/// SYNs that only the kernel can answer reach it, but no more of them than the address takes.
+#[test]
+fn signed_syns_are_no_way_around() {
+    in_namespace(|mut sides| {
+        sides.host_listens(listener::state::COOKIES);
+        for (client, address) in families(SMALL) {
+            let mut to_kernel = [0; 2];
+            for sequence in 0..100 {
+                let frame = Packet::new(client, address, segment(flag::SYN, sequence, 0, MD5, 0)).bytes();
+                for (count, reason) in to_kernel
+                    .iter_mut()
+                    .zip([sides.in_kernel(&frame).0, sides.host.reply(&frame).0.reason])
+                {
+                    match reason {
+                        Reason::SynKernel => *count += 1,
+                        other => assert_eq!(other, Reason::Retry),
+                    }
+                }
+            }
+            // The kernel's clock runs on meanwhile, the host's stands still.
+            assert!((10..=20).contains(&to_kernel[0]), "{to_kernel:?}");
+            assert_eq!(to_kernel[1], 10);
+        }
+    });
+}
+
+#[test]
+fn a_frame_to_a_group_is_not_answered() {
+    in_namespace(|mut sides| {
+        sides.host_listens(listener::state::COOKIES);
+        for (client, address) in families(COOKIE) {
+            let mut frame = Packet::new(client, address, syn(LINUX)).bytes();
+            frame[0] |= 1;
+            sides.expect("to a group", &frame, Reason::SynKernel);
         }
     });
 }

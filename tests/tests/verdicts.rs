@@ -704,7 +704,7 @@ fn every_row_on_the_host() {
                 .expect("the row's address is known")
                 + 1
         });
-        assert_eq!(judgement.slot as usize, slot, "{what}");
+        assert_eq!(judgement.slot() as usize, slot, "{what}");
     }
 }
 
@@ -715,7 +715,7 @@ fn frames_shorter_than_ethernet() {
     for len in 0..14 {
         let judgement = tables.examine(&Packet::syn(CLIENT4, V4).bytes()[..len]);
         assert_eq!(
-            (judgement.slot, judgement.reason),
+            (judgement.slot(), judgement.reason),
             (0, Reason::Unreadable),
             "{len} bytes"
         );

@@ -8,7 +8,7 @@ use crate::{maps::KernelTables, verifier::below};
 /// Counts the verdict for the packet's address.
 #[inline(always)]
 pub(crate) fn count(tables: &KernelTables<'_>, judgement: &Judgement) {
-    tables.with_address_cpu(judgement.slot, |cpu| {
+    tables.with_address_cpu(judgement.slot(), |cpu| {
         let index = below::<REASON_SLOTS>(judgement.reason.index());
         // SAFETY: below the length of the array; checking again would bring in the code that panics.
         unsafe { *cpu.packets.get_unchecked_mut(index) += 1 };

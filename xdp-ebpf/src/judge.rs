@@ -6,7 +6,7 @@ mod guard;
 mod list;
 mod source;
 mod syn;
-mod verify;
+pub(crate) mod verify;
 
 use xdp_common::{Address, Reason, address_index::Found};
 
@@ -18,8 +18,8 @@ use crate::{
 /// The verdict on a packet, and where to count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// Slot of the protected address, 0 for none.
-    pub slot: u32,
+    /// Where the destination's policy is.
+    pub found: Found,
     /// The verdict.
     pub reason: Reason,
     /// Where the packet goes; unspecified when that could not be read.
@@ -29,11 +29,17 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// Slot of the protected address, 0 for none.
+    #[inline(always)]
+    pub const fn slot(&self) -> u32 {
+        self.found.slot()
+    }
+
     /// On a frame without a readable destination.
     #[inline(always)]
     pub fn of_nobody(reason: Reason) -> Self {
         Self {
-            slot: 0,
+            found: Found::NONE,
             reason,
             destination: Address::default(),
             excess: false,
@@ -64,13 +70,12 @@ impl Verdict {
 #[inline(always)]
 pub fn judge<T: Tables>(packet: &Packet, tables: &T) -> Judgement {
     let found = tables.find(&packet.destination);
-    let slot = found.slot();
     let verdict = stages(packet, found, tables);
     Judgement {
-        slot,
+        found,
         reason: verdict.reason,
         destination: packet.destination,
-        excess: verdict.over && syn::note_excess(slot, tables),
+        excess: verdict.over && syn::note_excess(found.slot(), tables),
     }
 }
 

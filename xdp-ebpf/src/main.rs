@@ -58,7 +58,7 @@ fn answer(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined
     judgement.reason = xdp_ebpf::answer(
         &mut XdpFrame(ctx),
         &examined.packet,
-        judgement.slot,
+        judgement.found,
         judgement.reason,
         write,
         &tables,

@@ -5,9 +5,9 @@ pub mod cookie;
 pub mod options;
 mod segment;
 
-use xdp_common::Reason;
+use xdp_common::{Reason, address_index::Found};
 
-use crate::{cursor::FrameMut, packet::Packet, tables::Tables};
+use crate::{cursor::FrameMut, judge::verify, packet::Packet, tables::Tables};
 
 /// Whether an answer is really written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +24,26 @@ pub enum Write {
 pub fn answer<F: FrameMut, T: Tables>(
     frame: &mut F,
     packet: &Packet,
-    slot: u32,
+    found: Found,
     verdict: Reason,
     write: Write,
     tables: &T,
 ) -> Reason {
-    match verdict {
+    let reason = match verdict {
         Reason::ReplyChallenge => challenge::answer(frame, packet, write, tables),
-        _ => cookie::answer(frame, packet, slot, write, tables),
+        _ => cookie::answer(frame, packet, found.slot(), write, tables),
+    };
+    // What goes on to the kernel has proved nothing: it must not be a way around verify.
+    if reason == Reason::SynKernel && !takes_one(found, tables) {
+        return Reason::Retry;
     }
+    reason
+}
+
+#[inline(always)]
+fn takes_one<T: Tables>(found: Found, tables: &T) -> bool {
+    let (Some(policy), Some(shared)) = (tables.policy(found), tables.address_rate(found.slot())) else {
+        return false;
+    };
+    verify::takes_unproven(policy, &shared, tables, tables.now_ns())
 }

@@ -51,7 +51,7 @@ fn send(ctx: &XdpContext, judgement: &Judgement, now_ns: u64) -> bool {
         now_ns,
         frame_len,
         ifindex: ctx.ingress_ifindex() as u32,
-        slot: judgement.slot,
+        slot: judgement.slot(),
         captured: captured as u16,
         reason: judgement.reason as u8,
         reserved: 0,

@@ -77,7 +77,12 @@ pub(super) fn stage<T: Tables>(
 /// Whether one more SYN may reach the server without a proof of its own. Whoever could spoof known sources gains no more
 /// than the address's rate by it.
 #[inline(always)]
-fn takes_unproven<T: Tables>(policy: &AddressPolicy, shared: &SharedAddress<T::Word>, tables: &T, now_ns: u64) -> bool {
+pub(crate) fn takes_unproven<T: Tables>(
+    policy: &AddressPolicy,
+    shared: &SharedAddress<T::Word>,
+    tables: &T,
+    now_ns: u64,
+) -> bool {
     tables
         .with_address_cpu(policy.slot, |cpu| {
             cpu.known.admit(&shared.known_tat_ns, &policy.syn, now_ns)

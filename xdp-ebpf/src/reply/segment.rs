@@ -47,7 +47,7 @@ pub(super) fn send<const N: usize, F: FrameMut>(
     let network_at = usize::from(packet.network_at & 0x1f);
     let v4 = packet.destination.is_v4();
     let len = network_at + if v4 { IPV4_LEN } else { IPV6_LEN } + 4 * N;
-    if !frame.set_len(len) || !swap_hardware(frame) {
+    if is_to_group(frame) || !frame.set_len(len) || !swap_hardware(frame) {
         return false;
     }
     if v4 {
@@ -55,6 +55,13 @@ pub(super) fn send<const N: usize, F: FrameMut>(
     } else {
         frame.put(network_at, ipv6(packet, 4 * N)) && frame.put(network_at + IPV6_LEN, finish(packet, header))
     }
+}
+
+/// A frame to a group (IEEE 802: the lowest bit of the first byte) is not ours to answer.
+#[inline(always)]
+fn is_to_group<F: FrameMut>(frame: &F) -> bool {
+    let [first] = frame.words(0);
+    first & u32::from_ne_bytes([1, 0, 0, 0]) != 0
 }
 
 /// Swaps the hardware addresses; VLAN tags stay.
