@@ -5,7 +5,8 @@ use nix::sys::utsname::uname;
 use crate::host::parse_release;
 
 /// Features, newest first: (major, minor) and what it is for.
-const FEATURES: [((u32, u32), &str); 4] = [
+const FEATURES: [((u32, u32), &str); 5] = [
+    ((6, 0), "SYN cookies from XDP (bpf_tcp_raw_gen_syncookie)"),
     ((5, 18), "XDP on multi-buffer frames and bpf_xdp_load_bytes"),
     ((5, 12), "compare-and-swap in BPF programs (the rate buckets)"),
     ((5, 9), "BPF links for XDP (protection that outlives the agent)"),
@@ -34,8 +35,8 @@ mod tests {
     #[test]
     fn old_kernels_are_named_with_what_they_lack() {
         assert_eq!(missing_in("6.1.0-30-amd64"), None);
-        assert_eq!(missing_in("5.18.0"), None);
+        assert_eq!(missing_in("6.0.0"), None);
         let text = missing_in("5.10.0-8-amd64").expect("5.10 is too old");
-        assert!(text.contains("5.10.0-8-amd64") && text.contains("5.18"), "{text}");
+        assert!(text.contains("5.10.0-8-amd64") && text.contains("6.0"), "{text}");
     }
 }
