@@ -31,6 +31,10 @@ pub const DOWNLOAD: &str = "download";
 /// How long that file is.
 pub const DOWNLOAD_BYTES: u64 = 64 << 20;
 
+/// How many connections may wait to be accepted, and to be completed: as an operator who expects floods sets it. The namespace's
+/// `somaxconn` may allow less.
+const BACKLOG: u32 = 16_384;
+
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts nginx where connections end, on the load balancer's core, and waits until every protected address answers.
@@ -99,8 +103,8 @@ fn configuration(directory: &Path) -> String {
          http {{\n\
          {paths}    access_log off;\n    \
              server {{\n        \
-                 listen {PORT};\n        \
-                 listen [::]:{PORT};\n        \
+                 listen {PORT} backlog={BACKLOG};\n        \
+                 listen [::]:{PORT} backlog={BACKLOG};\n        \
                  location / {{ return 200 \"{body}\\n\"; }}\n        \
                  location = /{DOWNLOAD} {{ root {}; sendfile on; }}\n    \
              }}\n\
