@@ -20,7 +20,11 @@ use crate::{
 };
 
 /// Nice value of the load balancer's receive thread.
-const RECEIVE_NICE: i32 = -10;
+const RECEIVE_NICE: i32 = -20;
+
+/// Nice value of its HTTP server: ten below the receive thread, a ninth of its weight, as with −10 and 0, but before whatever
+/// else the machine does.
+pub const SERVER_NICE: i32 = -10;
 
 /// Nice value of all that is outside the load balancer: generator, customers, the wire's receive thread.
 pub const OUTSIDE_NICE: i32 = -15;

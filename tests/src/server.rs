@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     addresses::vips,
     child::{Manner, Running},
+    cores::SERVER_NICE,
     topology::Topology,
 };
 
@@ -60,7 +61,7 @@ pub fn start(topology: &Topology, outlives_parent: bool) -> Result<Running> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let manner = Manner {
         core: Some(topology.cores().balancer),
-        nice: 0,
+        nice: SERVER_NICE,
         outlives_parent,
     };
     let mut server = Running::start(lab, command, manner)?;

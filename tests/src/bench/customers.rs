@@ -38,8 +38,9 @@ const LINES: [(Defence, Clients); 6] = [
 const CALM_ROUNDS: usize = 3;
 const CALM_SECONDS: &str = "2";
 
-/// The row of that comparison.
+/// The row of that comparison, and what is in the names of all that need it.
 const CALM: &str = "customers_calm_closed";
+const CLOSED: &str = "_closed";
 
 /// The names of all rows.
 pub(super) fn names() -> Vec<String> {
@@ -52,8 +53,13 @@ pub(super) fn names() -> Vec<String> {
 
 /// Measures the cells of which a row is wanted.
 pub(super) fn measure(wanted: &Wanted<'_>) -> Result<(Vec<Row>, Matrix)> {
-    let (calm, calm_per_s) = calm()?;
-    let mut rows = vec![calm];
+    let mut rows = Vec::new();
+    let mut calm_per_s = None;
+    if names().iter().any(|name| name.contains(CLOSED) && wanted(name)) {
+        let (row, per_s) = calm()?;
+        rows.push(row);
+        calm_per_s = Some(per_s);
+    }
     let mut cells = Vec::new();
     let mut fresh = Fresh::default();
     for (defence, clients) in LINES {

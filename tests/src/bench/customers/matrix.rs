@@ -9,8 +9,8 @@ use crate::bench::customers::defence::Defence;
 /// Everything that customers met.
 #[derive(Clone, Debug, Serialize)]
 pub struct Matrix {
-    /// Connections per second of the closed load in calm, nothing attached.
-    pub calm_per_s: f64,
+    /// Connections per second of the closed load in calm, nothing attached; none if no row that needs it was asked for.
+    pub calm_per_s: Option<f64>,
     /// The cells that were measured.
     pub cells: Vec<Cell>,
 }
@@ -39,12 +39,15 @@ pub(in crate::bench) fn table(matrix: &Matrix) -> String {
         }));
         table.add_row(line);
     }
+    let share = matrix.calm_per_s.map_or_else(
+        || "connections per second".to_owned(),
+        |calm| format!("share of calm with nothing attached ({calm:.0}/s)"),
+    );
     format!(
         "{table}\nFirst line: 2,000 connections per second, success / p50 / p99 ms from connect to the end of the answer. \
-         Second line: 32 connections at a time, share of calm with nothing attached ({:.0}/s).\n\
+         Second line: 32 connections at a time, {share}.\n\
          In brackets: the flood meanwhile, million packets per second, as sent → as the load balancer's ring had room for. \
-         Generator and customers share a core evenly.",
-        matrix.calm_per_s
+         Generator and customers share a core evenly."
     )
 }
 
@@ -67,21 +70,24 @@ fn title(defence: Defence, clients: Clients) -> String {
     }
 }
 
-fn text(cell: &Cell, calm_per_s: f64) -> String {
+fn text(cell: &Cell, calm_per_s: Option<f64>) -> String {
     let flood = |visits: &Visits| {
         if cell.rate.is_calm() {
             return String::new();
         }
         format!("  [{:.2} → {:.2}]", visits.offered_pps / 1e6, visits.received_pps / 1e6)
     };
-    let open = &cell.open.report;
+    let (open, closed_per_s) = (&cell.open.report, cell.closed.report.connections_per_s);
+    let closed = calm_per_s.map_or_else(
+        || format!("{closed_per_s:.0}/s"),
+        |calm| format!("{:.0} %", closed_per_s / calm * 100.0),
+    );
     format!(
-        "{:.1} % / {} / {}{}\n{:.0} %{}",
+        "{:.1} % / {} / {}{}\n{closed}{}",
         open.success_ratio * 100.0,
         milliseconds(open.total_p50_ms),
         milliseconds(open.total_p99_ms),
         flood(&cell.open),
-        cell.closed.report.connections_per_s / calm_per_s * 100.0,
         flood(&cell.closed)
     )
 }

@@ -43,8 +43,9 @@ fn name(defence: Defence, clients: Clients, rate: Rate, measure: &str) -> String
     format!("customers_{}_{measure}{who}", rate.name)
 }
 
-/// A cell's rows. `calm_per_s`: connections per second of the closed load in calm, with nothing attached.
-pub(super) fn rows(cell: &Cell, calm_per_s: f64) -> Vec<Row> {
+/// A cell's rows. `calm_per_s`: connections per second of the closed load in calm, with nothing attached; without it there is
+/// no row that compares with it.
+pub(super) fn rows(cell: &Cell, calm_per_s: Option<f64>) -> Vec<Row> {
     let (open, closed) = (&cell.open.report, &cell.closed.report);
     let mut rows = Vec::new();
     for measure in MEASURES {
@@ -57,7 +58,10 @@ pub(super) fn rows(cell: &Cell, calm_per_s: f64) -> Vec<Row> {
             "open_success" => Row::absolute(name, open.success_ratio * 100.0, "%", target),
             "open_p50" => Row::absolute(name, open.total_p50_ms, "ms", target),
             "open_p99" => Row::absolute(name, open.total_p99_ms, "ms", target),
-            _ => Row::compared(name, closed.connections_per_s, "connections/s", calm_per_s, target),
+            _ => match calm_per_s {
+                Some(calm) => Row::compared(name, closed.connections_per_s, "connections/s", calm, target),
+                None => continue,
+            },
         });
     }
     rows
