@@ -92,6 +92,25 @@ impl Guarded {
         Ok(topology)
     }
 
+    /// Ends the agent as `kill -9` does.
+    ///
+    /// # Errors
+    /// It was gone before.
+    pub fn kill_agent(&mut self) -> Result<()> {
+        self.agent.process().kill()?;
+        Ok(())
+    }
+
+    /// Starts the agent again, as it was configured.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn restart_agent(&mut self) -> Result<()> {
+        self.agent = Agent::start_as_configured(&self.topology, false)?;
+        self.kernel = Kernel::open(&self.topology.lab().bpf_directory())?;
+        Ok(())
+    }
+
     /// Puts an address on a rung by hand, or takes that back with `auto`.
     ///
     /// # Errors

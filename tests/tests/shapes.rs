@@ -13,7 +13,7 @@ use lab::{
     stacks::{
         haproxy,
         nstat::Counters,
-        programs::{self, download, page},
+        programs::{download, page},
     },
     topology::{BALANCER_INTERFACE, Shape, Topology, WIRE_INTERFACE},
     vlan::{self, VLAN},
@@ -67,14 +67,9 @@ fn customers_are_served_in_every_shape() -> Result<()> {
                 }
             }
         }
-        for vip in &vips()[..2] {
-            let at = SocketAddr::new(*vip, server::PORT);
-            let transfer = download(topology.client(), None, at, server::DOWNLOAD, 10)?;
-            assert_eq!(transfer.bytes, server::DOWNLOAD_BYTES, "{shape:?}");
-            eprintln!("{shape:?} {vip}: {:.0} Mbit/s", transfer.mbit_per_s());
-            let work = programs::work(topology.client(), at, 10, 1)?;
-            assert!(work.requests > 100 && work.errors == 0, "{shape:?} {work:?}");
-        }
+        let at = SocketAddr::new(vips()[0], server::PORT);
+        let transfer = download(topology.client(), None, at, server::DOWNLOAD, 10)?;
+        assert_eq!(transfer.bytes, server::DOWNLOAD_BYTES, "{shape:?}");
     }
     Ok(())
 }

@@ -216,6 +216,36 @@ fn a_forced_rung_holds_until_its_time_is_up() -> Result<()> {
     until("`agent rung` says so", || Ok(rung(&lab, target.ip())? == "limit"))
 }
 
+/// Killed in mid-flood, the agent is not missed; back again, it finds everything as it was.
+#[test]
+fn verify_goes_on_without_the_agent() -> Result<()> {
+    let _turn = alone::wait()?;
+    let topology = Topology::routed()?;
+    allow_cookies(topology.server())?;
+    let _server = server::start(&topology, false)?;
+    let mut lab = Guarded::start(topology, &guarded::settings())?;
+    let targets = guarded::targets(server::PORT);
+    let flood = lab.flooded(&targets, 40_000, 20)?;
+    let since = Instant::now();
+    lab.kill_agent()?;
+    let before = lab.counts(targets[0].ip())?;
+    thread::sleep(Duration::from_secs(2));
+    for target in targets {
+        visit(&lab, stranger(target.is_ipv6()), target, 5).context("while the agent is dead")?;
+        lab.home().ask(&["rung", &target.ip().to_string(), "verify"])?;
+    }
+    assert!(
+        lab.since(targets[0].ip(), &before, Reason::ReplyCookie)? > 10_000,
+        "the flood was not answered"
+    );
+    lab.restart_agent()?;
+    for target in targets {
+        assert_eq!(rung(&lab, target.ip())?, "verify");
+        visit(&lab, stranger(target.is_ipv6()), target, 5).context("when the agent is back")?;
+    }
+    guarded::end(flood, since)
+}
+
 /// The rung in force, as `agent rung` tells it.
 fn rung(lab: &Guarded, address: IpAddr) -> Result<String> {
     let listed = lab.home().ask_json(&["rung"])?;
