@@ -534,6 +534,8 @@ impl KernelTables<'_> {
             return;
         }
         local.state = socket::ask_listener(self.ctx, self.settings, packet);
-        local.fresh_until_ns = now_ns + FRESH_NS;
+        // A server that does not accept now may do so in a moment: believed for this jiffy only.
+        let fresh_ns = if local.state == state::FULL { 1 } else { FRESH_NS };
+        local.fresh_until_ns = now_ns + fresh_ns;
     }
 }
