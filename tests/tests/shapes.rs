@@ -1,23 +1,34 @@
 //! The lab's shapes without Levee: what customers and floods meet there is what the shape says.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use lab::{
     actor::Actor,
-    addresses::{clients, vips},
+    addresses::{BALANCER_MAC, GATEWAY_MAC, OFFICE_LINK, vips},
     alone,
     capture::{self, Capture},
+    guarded::stranger,
+    interface,
     netns::Netns,
+    raw::Raw,
+    segment::Segment,
     server,
     stacks::{
-        haproxy,
+        client, haproxy,
+        listener::{self, Listener},
         nstat::Counters,
         programs::{download, page},
     },
     topology::{BALANCER_INTERFACE, Shape, Topology, WIRE_INTERFACE},
     vlan::{self, VLAN},
 };
+
+/// Where the tests' own server listens.
+const PORT: u16 = 7_000;
 
 const SHAPES: [Shape; 4] = [
     Shape {
@@ -126,30 +137,18 @@ fn the_edges_admit_what_was_asked_for_and_nothing_else() -> Result<()> {
     let topology = Topology::shaped(SHAPES[0])?;
     let _nginx = server::start(&topology, false)?;
     let office = topology.office().context("no office")?;
-    let listener = lab::stacks::listener::Listener::start(
-        office,
-        SocketAddr::new("::".parse::<IpAddr>()?, 7_000),
-        lab::stacks::listener::Options {
-            v6_only: false,
-            ..Default::default()
-        },
-    )?;
-    for (client, target) in clients()
-        .iter()
-        .filter(|client| client.is_ipv4())
-        .take(1)
-        .chain(clients().iter().filter(|client| client.is_ipv6()).take(1))
-        .zip(lab::addresses::OFFICE_LINK.peer())
-    {
-        let options = lab::stacks::client::Options {
-            patience: std::time::Duration::from_millis(500),
-            ..Default::default()
+    let any = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), PORT);
+    let listener = Listener::start(office, any, listener::Options::DUAL_STACK)?;
+    for target in OFFICE_LINK.peer() {
+        let options = client::Options {
+            patience: Duration::from_millis(500),
+            ..client::Options::default()
         };
-        let from = SocketAddr::new(*client, 0);
-        let to = SocketAddr::new(target, 7_000);
+        let from = SocketAddr::new(stranger(target.is_ipv6()), 0);
+        let to = SocketAddr::new(target, PORT);
         ensure!(
-            lab::stacks::client::connect(topology.client(), from, to, options).is_err(),
-            "{client} got through to {target}"
+            client::connect(topology.client(), from, to, options).is_err(),
+            "a stranger got through to {target}"
         );
     }
     assert_eq!(listener.accepted(), 0);
@@ -163,7 +162,7 @@ fn a_capture_finds_right_checksums_right_and_wrong_ones_wrong() -> Result<()> {
     for shape in [SHAPES[0], SHAPES[1]] {
         let topology = Topology::shaped(shape)?;
         let _nginx = server::start(&topology, false)?;
-        lab::interface::compute_checksums(topology.balancer(), BALANCER_INTERFACE)?;
+        interface::compute_checksums(topology.balancer(), BALANCER_INTERFACE)?;
         let filter = "tcp or (vlan and tcp)";
         let capture = Capture::start(topology.lab(), topology.wire(), WIRE_INTERFACE, filter)?;
         for vip in &vips()[..2] {
@@ -173,17 +172,17 @@ fn a_capture_finds_right_checksums_right_and_wrong_ones_wrong() -> Result<()> {
         assert!(frames.len() >= 8, "{frames:?}");
         capture::ensure_sound(&frames)?;
 
-        let raw = lab::raw::Raw::open(topology.balancer(), BALANCER_INTERFACE)?;
+        let raw = Raw::open(topology.balancer(), BALANCER_INTERFACE)?;
         let capture = Capture::start(topology.lab(), topology.wire(), WIRE_INTERFACE, filter)?;
         for (from, to) in [
             ("198.51.100.10:80", "203.0.113.9:5000"),
             ("[2001:db8:1::10]:80", "[2001:db8:c:9::1]:5000"),
         ] {
-            let segment = lab::segment::Segment::syn(from.parse()?, to.parse()?).vlans(topology.vlans());
+            let segment = Segment::syn(from.parse()?, to.parse()?).vlans(topology.vlans());
             let mut frame = segment.frame();
             // The direction is the other one.
-            frame[..6].copy_from_slice(&lab::addresses::GATEWAY_MAC);
-            frame[6..12].copy_from_slice(&lab::addresses::BALANCER_MAC);
+            frame[..6].copy_from_slice(&GATEWAY_MAC);
+            frame[6..12].copy_from_slice(&BALANCER_MAC);
             raw.send(&frame)?;
             let last = frame.len() - 1;
             frame[last] ^= 1;

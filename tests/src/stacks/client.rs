@@ -25,6 +25,8 @@ pub struct Options {
     pub signed: bool,
     /// Sends this many bytes with the SYN (TCP Fast Open), zeros.
     pub fast_open: usize,
+    /// Multipath TCP (RFC 8684).
+    pub multipath: bool,
 }
 
 impl Default for Options {
@@ -33,6 +35,7 @@ impl Default for Options {
             patience: Duration::from_secs(5),
             signed: false,
             fast_open: 0,
+            multipath: false,
         }
     }
 }
@@ -68,12 +71,19 @@ pub fn visit(namespace: &Netns, from: IpAddr, to: SocketAddr, order: Order) -> R
 }
 
 fn open(from: SocketAddr, to: SocketAddr, options: Options) -> Result<Socket> {
-    let socket = Socket::new(Domain::for_address(from), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    let socket = new_socket(from, options.multipath)?;
     if options.signed {
         md5::sign(&socket, to.ip())?;
     }
     socket.bind(&from.into())?;
+    Ok(socket)
+}
+
+/// A socket for addresses like `at`, which may be used again at once.
+pub(super) fn new_socket(at: SocketAddr, multipath: bool) -> Result<Socket> {
+    let protocol = if multipath { Protocol::MPTCP } else { Protocol::TCP };
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(protocol))?;
+    socket.set_reuse_address(true)?;
     Ok(socket)
 }
 

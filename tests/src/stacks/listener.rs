@@ -12,7 +12,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{exchange, md5};
 use crate::netns::Netns;
@@ -32,22 +31,30 @@ pub struct Options {
     pub signed_peer: Option<IpAddr>,
     /// Pending connections with data in their SYN; 0 for none.
     pub fast_open: i32,
+    /// Multipath TCP (RFC 8684).
+    pub multipath: bool,
     /// One order per connection, and the server closes it: its side has the TIME_WAIT.
     pub closes_first: bool,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            receive_buffer: None,
-            backlog: 1_024,
-            reuse_port: false,
-            v6_only: true,
-            signed_peer: None,
-            fast_open: 0,
-            closes_first: false,
-        }
-    }
+impl Options {
+    /// Of an IPv6 address, or of IPv4.
+    pub const ONE_FAMILY: Self = Self {
+        receive_buffer: None,
+        backlog: 1_024,
+        reuse_port: false,
+        v6_only: true,
+        signed_peer: None,
+        fast_open: 0,
+        multipath: false,
+        closes_first: false,
+    };
+
+    /// Of all addresses of both families, when it listens at `::`.
+    pub const DUAL_STACK: Self = Self {
+        v6_only: false,
+        ..Self::ONE_FAMILY
+    };
 }
 
 /// A listening socket, and its service once that is started. Dropping it closes the socket and ends the service.
@@ -138,8 +145,7 @@ impl Drop for Listener {
 }
 
 fn listen(at: SocketAddr, options: Options) -> Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    let socket = super::client::new_socket(at, options.multipath)?;
     socket.set_reuse_port(options.reuse_port)?;
     if at.is_ipv6() {
         socket.set_only_v6(options.v6_only)?;

@@ -5,47 +5,31 @@ use std::{net::SocketAddr, time::Duration};
 use anyhow::{Context as _, Result};
 use lab::{
     addresses::{clients, ghost},
-    alone, cookie_clock,
+    alone,
     guarded::{self, Guarded, allow_cookies, named, stranger, until},
     levee::Settings,
     packet::flag,
     raw::Raw,
     segment::Segment,
     server,
-    stacks::{
-        client,
-        listener::{self, Listener},
-        nstat::Counters,
-    },
+    stacks::{client, listener::Listener, nstat::Counters},
     topology::{Shape, Topology, WIRE_INTERFACE},
 };
 use xdp_common::Reason;
 
-const PORT: u16 = 7_000;
+use super::common::{NEVER, PORT, SOON, serve};
+
 const OTHER_PORT: u16 = 7_001;
 
 /// Numbers that differ by less than four can be a cookie for another MSS: that is the kernel's, and no harm.
 const FAR: u32 = 1 << 16;
-
-/// How long an answer may take.
-const SOON: Duration = Duration::from_secs(2);
-/// How long no answer comes before we believe that none does.
-const NEVER: Duration = Duration::from_millis(300);
-
-fn dual_stack(topology: &Topology, port: u16) -> Result<Listener> {
-    let options = listener::Options {
-        v6_only: false,
-        ..listener::Options::default()
-    };
-    Listener::start(topology.server(), SocketAddr::new("::".parse()?, port), options)
-}
 
 #[test]
 fn a_cookie_is_good_for_one_connection_only() -> Result<()> {
     let _turn = alone::wait()?;
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
-    let listeners = [dual_stack(&topology, PORT)?, dual_stack(&topology, OTHER_PORT)?];
+    let listeners = [serve(&topology, PORT)?, serve(&topology, OTHER_PORT)?];
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
     for target in guarded::targets(PORT) {
@@ -137,7 +121,7 @@ fn a_challenge_is_answered_by_whom_it_was_sent_to() -> Result<()> {
         forwards: true,
         ..Shape::default()
     })?;
-    let _listener = dual_stack(&topology, PORT)?;
+    let _listener = serve(&topology, PORT)?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
     for target in guarded::targets(PORT) {
@@ -201,6 +185,54 @@ fn a_challenge_is_answered_by_whom_it_was_sent_to() -> Result<()> {
     Ok(())
 }
 
+/// Sequence numbers where blocks, signs and words end; and a client's first data as the acknowledgement, because the one
+/// before was lost.
+#[test]
+fn every_sequence_number_can_be_proven() -> Result<()> {
+    const NUMBERS: [u32; 8] = [0, 1, 0x7fff, 0x8000, 0x8001, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+    for forwards in [false, true] {
+        let _turn = alone::wait()?;
+        let topology = Topology::shaped(Shape {
+            forwards,
+            ..Shape::default()
+        })?;
+        allow_cookies(topology.server())?;
+        let listener = serve(&topology, PORT)?;
+        let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
+        let lab = Guarded::start(topology, &guarded::settings())?;
+        for target in guarded::targets(PORT) {
+            lab.set_rung(target.ip(), "verify")?;
+            for (number, sequence) in (0..).zip(NUMBERS) {
+                let what = || format!("{target}: a SYN of sequence {sequence:#x}");
+                let from = SocketAddr::new(ghost(number, target.is_ipv6()), 5_000);
+                let syn = Segment {
+                    sequence,
+                    ..Segment::syn(from, target)
+                };
+                let (before, accepted) = (lab.counts(target.ip())?, listener.accepted());
+                let answer = raw.answer(&syn, SOON)?.with_context(what)?;
+                if forwards {
+                    raw.send(&answer.reset().frame())?;
+                    until(&what(), || {
+                        Ok(lab.since(target.ip(), &before, Reason::ChallengePassed)? == 1)
+                    })?;
+                } else {
+                    let data = Segment {
+                        flags: flag::PSH | flag::ACK,
+                        // An order for nothing.
+                        payload: vec![0; 16],
+                        ..answer.acknowledged()
+                    };
+                    raw.send(&data.frame())?;
+                    until(&what(), || Ok(listener.accepted() == accepted + 1))?;
+                    assert_eq!(lab.since(target.ip(), &before, Reason::CookieAck)?, 1, "{}", what());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A blind guess is right once in 32,768 times.
 #[test]
 fn forged_resets_verify_next_to_nobody() -> Result<()> {
@@ -233,103 +265,6 @@ fn forged_resets_verify_next_to_nobody() -> Result<()> {
         report.packets()
     );
     Ok(())
-}
-
-/// The kernel's cookies change once a minute. A cookie outlives one change, not two; a challenge outlives none, and whoever
-/// it was sent to gets the next one.
-#[test]
-fn cookies_age() -> Result<()> {
-    const AROUND: Duration = Duration::from_millis(60);
-    let (cookies, challenges);
-    let listeners;
-    {
-        let _turn = alone::wait()?;
-        let topology = Topology::routed()?;
-        allow_cookies(topology.server())?;
-        let forwarding = Topology::shaped(Shape {
-            forwards: true,
-            ..Shape::default()
-        })?;
-        listeners = [dual_stack(&topology, PORT)?, dual_stack(&forwarding, PORT)?];
-        cookies = Guarded::start(topology, &guarded::settings())?;
-        challenges = Guarded::start(forwarding, &guarded::settings())?;
-        for lab in [&cookies, &challenges] {
-            for target in guarded::targets(PORT) {
-                lab.set_rung(target.ip(), "verify")?;
-            }
-        }
-    }
-    let raw = |lab: &Guarded| Raw::open(lab.topology().wire(), WIRE_INTERFACE);
-    let (raw, raw_challenges) = (raw(&cookies)?, raw(&challenges)?);
-    let targets = guarded::targets(PORT);
-    let syn = |target: SocketAddr, ghost_number| {
-        Segment::syn(SocketAddr::new(ghost(ghost_number, target.is_ipv6()), 5_000), target)
-    };
-    // Nothing is measured from here on, and others may take their turn.
-    sleep_until(cookie_clock::next_tick()? - AROUND);
-    let (mut young, mut old, mut challenged) = (vec![], vec![], vec![]);
-    for target in targets {
-        young.push(raw.answer(&syn(target, 0), SOON)?.context("no cookie")?);
-        old.push(raw.answer(&syn(target, 1), SOON)?.context("no cookie")?);
-        challenged.push(raw_challenges.answer(&syn(target, 0), SOON)?.context("no challenge")?);
-    }
-    let visitors = std::thread::scope(|scope| {
-        let begun: Vec<_> = (0..60)
-            .map(|number| {
-                let (target, lab) = (targets[number % 2], [&cookies, &challenges][number / 2 % 2]);
-                std::thread::sleep(AROUND / 30);
-                scope.spawn(move || {
-                    let from = SocketAddr::new(stranger(target.is_ipv6()), 0);
-                    client::connect(lab.topology().client(), from, target, client::Options::default())
-                })
-            })
-            .collect();
-        let ended: Vec<_> = begun.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-        ended
-    });
-    for visitor in visitors {
-        visitor
-            .map_err(|_panic| anyhow::anyhow!("a visitor panicked"))?
-            .context("around the change")?;
-    }
-    let accepted = listeners[0].accepted();
-    for (answer, challenge) in young.iter().zip(&challenged) {
-        raw.send(&answer.acknowledged().frame())?;
-        // Too late or not, it is answered by nobody.
-        assert_eq!(raw_challenges.answer(&challenge.reset(), NEVER)?, None);
-    }
-    until("cookies outlive one change", || {
-        Ok(listeners[0].accepted() == accepted + 2)
-    })?;
-    for target in targets {
-        let again = raw_challenges
-            .answer(&syn(target, 0), SOON)?
-            .context("no second challenge")?;
-        if again.acknowledgement != syn(target, 0).sequence.wrapping_add(1) {
-            let before = challenges.counts(target.ip())?;
-            raw_challenges.send(&again.reset().frame())?;
-            until("the second challenge can be answered", || {
-                Ok(challenges.since(target.ip(), &before, Reason::ChallengePassed)? == 1)
-            })?;
-        }
-    }
-    sleep_until(cookie_clock::next_tick()? + AROUND);
-    let accepted = listeners[0].accepted();
-    for answer in &old {
-        let before = cookies.counts(answer.source.ip())?;
-        assert_eq!(
-            raw.answer(&answer.acknowledged(), NEVER)?,
-            None,
-            "an old cookie was answered"
-        );
-        assert_eq!(cookies.since(answer.source.ip(), &before, Reason::Guard)?, 1);
-    }
-    assert_eq!(listeners[0].accepted(), accepted, "an old cookie opened a connection");
-    Ok(())
-}
-
-fn sleep_until(instant: std::time::Instant) {
-    std::thread::sleep(instant.saturating_duration_since(std::time::Instant::now()));
 }
 
 /// Whoever spoofs a known source gets what that source may have, and known sources together what the address may have.

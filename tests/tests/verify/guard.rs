@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use lab::{
-    addresses::ghost,
+    addresses::{clients, ghost},
     alone,
     guarded::{self, Guarded, stranger, until},
     packet::flag,
@@ -24,8 +24,8 @@ use lab::{
 };
 use xdp_common::Reason;
 
-/// A server that answers orders.
-const PORT: u16 = 7_000;
+use super::common::{PORT, any, force, serve};
+
 /// A server that answers one order and closes.
 const CLOSING_PORT: u16 = 7_001;
 
@@ -45,15 +45,10 @@ fn floods_end_at_the_interface_and_connections_live_on() -> Result<()> {
     // Half-open connections are remembered only while cookies are not needed.
     let balancer = topology.balancer();
     balancer.set_sysctls(&[("net/ipv4/tcp_syncookies", "1"), ("net/ipv4/tcp_timestamps", "2")])?;
-    let any = |port| SocketAddr::new("::".parse().unwrap(), port);
-    let options = listener::Options {
-        v6_only: false,
-        ..listener::Options::default()
-    };
-    let listener = Listener::start(balancer, any(PORT), options)?;
+    let listener = serve(&topology, PORT)?;
     let closing = listener::Options {
         closes_first: true,
-        ..options
+        ..listener::Options::DUAL_STACK
     };
     let _closing = Listener::start(balancer, any(CLOSING_PORT), closing)?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
@@ -64,9 +59,7 @@ fn floods_end_at_the_interface_and_connections_live_on() -> Result<()> {
         .collect::<Result<_>>()?;
 
     let vips: Vec<_> = before.iter().map(|before| before.target.ip()).collect();
-    for vip in &vips {
-        lab.set_rung(*vip, "verify")?;
-    }
+    force(&lab)?;
     guarded::allow_cookies(lab.topology().balancer())?;
     for (name, flags) in [
         ("ACK", &["--tcp-flags", "16"][..]),
@@ -87,6 +80,25 @@ fn floods_end_at_the_interface_and_connections_live_on() -> Result<()> {
     }
     flood.stop()?;
     flood.flood_report()?;
+    Ok(())
+}
+
+/// A protected address is a client, too: what it asked for comes in.
+#[test]
+fn our_own_connections_go_out() -> Result<()> {
+    let _turn = alone::wait()?;
+    let topology = Topology::routed()?;
+    guarded::allow_cookies(topology.balancer())?;
+    let _far = Listener::start(topology.client(), any(PORT), listener::Options::DUAL_STACK)?;
+    let lab = Guarded::start(topology, &guarded::settings())?;
+    force(&lab)?;
+    for vip in guarded::targets(PORT).map(|target| target.ip()) {
+        let far = clients().into_iter().find(|client| client.is_ipv6() == vip.is_ipv6());
+        let to = SocketAddr::new(far.context("no customer")?, PORT);
+        let before = lab.counts(vip)?;
+        client::visit(lab.topology().balancer(), vip, to, Order::megabytes(1))?;
+        assert_eq!(lab.since(vip, &before, Reason::Guard)?, 0, "{vip}");
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
-//! Listeners of every kind behind verify, and a host whose settings and servers change while it lasts.
+//! Listeners of every kind behind verify: where they listen, what they want of TCP, when they come and go.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +11,6 @@ use lab::{
     addresses::{clients, ghost},
     alone,
     guarded::{self, Guarded, allow_cookies, named, proofs, stranger, until, until_within},
-    netns::Netns,
     raw::Raw,
     segment::Segment,
     stacks::{
@@ -19,195 +18,12 @@ use lab::{
         exchange::{self, Order},
         listener::{self, Listener},
         nstat::Counters,
-        ss::{self, Negotiated},
     },
     topology::{Topology, WIRE_INTERFACE},
 };
 use xdp_common::Reason;
 
-const PORT: u16 = 7_000;
-
-const ANY: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
-
-const DUAL: listener::Options = listener::Options {
-    receive_buffer: None,
-    backlog: 1_024,
-    reuse_port: false,
-    v6_only: false,
-    signed_peer: None,
-    fast_open: 0,
-    closes_first: false,
-};
-
-fn in_verify(lab: &Guarded) -> Result<()> {
-    for target in guarded::targets(PORT) {
-        lab.set_rung(target.ip(), "verify")?;
-    }
-    Ok(())
-}
-
-/// What the agent knows of listeners and settings is at most so old.
-fn wait_for_the_agent() {
-    thread::sleep(Duration::from_millis(1_500));
-}
-
-fn set(namespace: &Netns, name: &str, value: u32) -> Result<()> {
-    namespace.set_sysctls(&[(&format!("net/ipv4/{name}"), &value.to_string())])
-}
-
-/// A stranger has a megabyte carried each way.
-fn visit(lab: &Guarded, target: SocketAddr) -> Result<Duration> {
-    client::visit(
-        lab.topology().client(),
-        stranger(target.is_ipv6()),
-        target,
-        Order::megabytes(1),
-    )
-}
-
-#[test]
-fn a_client_connects_whatever_the_settings() -> Result<()> {
-    let turn = alone::wait()?;
-    let topology = Topology::routed()?;
-    let _listener = Listener::start(topology.server(), SocketAddr::new(ANY, PORT), DUAL)?;
-    let lab = Guarded::start(topology, &guarded::settings())?;
-    in_verify(&lab)?;
-    // Most of this is waiting, which others need not wait for.
-    drop(turn);
-    let server = lab.topology().server();
-    for settings in combinations() {
-        for (name, value) in NAMES.into_iter().zip(settings) {
-            set(server, name, value)?;
-        }
-        wait_for_settings(&lab, settings)?;
-        for target in guarded::targets(PORT) {
-            visit(&lab, target).with_context(|| format!("{target}: {NAMES:?} = {settings:?}"))?;
-        }
-    }
-    Ok(())
-}
-
-const NAMES: [&str; 4] = ["tcp_syncookies", "tcp_timestamps", "tcp_sack", "tcp_window_scaling"];
-
-/// All of them where cookies are made, else those with everything and with nothing.
-fn combinations() -> Vec<[u32; 4]> {
-    let mut combinations = Vec::new();
-    for syncookies in [2, 1, 0] {
-        for timestamps in [2, 1, 0] {
-            for (sack, scaling) in [(1, 1), (1, 0), (0, 1), (0, 0)] {
-                if syncookies == 2 || sack == scaling {
-                    combinations.push([syncookies, timestamps, sack, scaling]);
-                }
-            }
-        }
-    }
-    combinations
-}
-
-/// Waits until the agent has seen the settings, and told the program.
-fn wait_for_settings(lab: &Guarded, settings: [u32; 4]) -> Result<()> {
-    until("the agent has seen the settings", || {
-        let said = lab.home().ask_json(&["listeners"])?;
-        let has =
-            |(name, value): (&str, u32)| said["sysctls"][format!("net.ipv4.{name}")] == value.to_string().as_str();
-        Ok(NAMES.into_iter().zip(settings).all(has))
-    })
-}
-
-/// Changed behind the agent's back, which looks once a second: until it has, a connection's window may be misjudged.
-#[test]
-fn settings_change_in_mid_flood() -> Result<()> {
-    const LOOKS: Duration = Duration::from_secs(1);
-    let _turn = alone::wait()?;
-    let topology = Topology::routed()?;
-    allow_cookies(topology.server())?;
-    let _listener = Listener::start(topology.server(), SocketAddr::new(ANY, PORT), DUAL)?;
-    let lab = Guarded::start(topology, &guarded::settings())?;
-    let targets = guarded::targets(PORT);
-    let flood = lab.flooded(&targets, 30_000, 20)?;
-    let since = Instant::now();
-    for (name, value) in [
-        ("tcp_timestamps", 1),
-        ("tcp_window_scaling", 0),
-        ("tcp_timestamps", 2),
-        ("tcp_window_scaling", 1),
-        ("tcp_syncookies", 1),
-        ("tcp_syncookies", 2),
-    ] {
-        set(lab.topology().server(), name, value)?;
-        let changed = Instant::now();
-        let connect = || {
-            let from = SocketAddr::new(stranger(false), 0);
-            client::connect(lab.topology().client(), from, targets[0], client::Options::default())
-        };
-        let (stream, _) = connect()?;
-        if let Err(error) = exchange::ask_within(&stream, Order::megabytes(1), Duration::from_millis(500)) {
-            eprintln!("right after {name}={value}: {error:#}");
-        }
-        thread::sleep((LOOKS + Duration::from_millis(500)).saturating_sub(changed.elapsed()));
-        for target in targets {
-            visit(&lab, target).with_context(|| format!("{target} some time after {name}={value}"))?;
-        }
-    }
-    guarded::end(flood, since)
-}
-
-/// Both ends of a connection, in calm without Levee and in verify.
-#[test]
-fn listeners_with_buffers_of_their_own_get_the_windows_that_they_would_have() -> Result<()> {
-    const BUFFERS: [Option<usize>; 4] = [None, Some(8_192), Some(300_000), Some(6_000_000)];
-    let _turn = alone::wait()?;
-    let topology = Topology::routed()?;
-    let server = topology.server();
-    server.set_sysctls(&[
-        ("net/ipv4/tcp_timestamps", "2"),
-        ("net/ipv4/tcp_rmem", "4096 131072 33554432"),
-    ])?;
-    let mut listeners = Vec::new();
-    for (number, buffer) in (0..).zip(BUFFERS) {
-        let options = listener::Options {
-            receive_buffer: buffer,
-            ..DUAL
-        };
-        listeners.push(Listener::start(server, SocketAddr::new(ANY, PORT + number), options)?);
-    }
-    let ports = || (0..).zip(BUFFERS).map(|(number, buffer)| (PORT + number, buffer));
-    let mut calm = Vec::new();
-    for (port, _) in ports() {
-        for target in guarded::targets(port) {
-            calm.push(negotiated(&topology, target)?);
-        }
-    }
-    allow_cookies(topology.server())?;
-    let lab = Guarded::start(topology, &guarded::settings())?;
-    in_verify(&lab)?;
-    wait_for_the_agent();
-    let mut calm = calm.into_iter();
-    for (port, buffer) in ports() {
-        for target in guarded::targets(port) {
-            let before = lab.counts(target.ip())?;
-            let now = negotiated(lab.topology(), target).with_context(|| format!("{target} SO_RCVBUF {buffer:?}"))?;
-            assert_eq!(Some(now), calm.next(), "{target} SO_RCVBUF {buffer:?}");
-            assert_eq!(
-                lab.since(target.ip(), &before, Reason::ReplyCookie)?,
-                1,
-                "{target} {buffer:?}"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn negotiated(topology: &Topology, target: SocketAddr) -> Result<[Negotiated; 2]> {
-    let from = SocketAddr::new(stranger(target.is_ipv6()), 0);
-    let (stream, _) = client::connect(topology.client(), from, target, client::Options::default())?;
-    exchange::ask(&stream, Order::megabytes(2))?;
-    let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
-    Ok([
-        ss::negotiated(topology.client(), local, peer)?,
-        ss::negotiated(topology.server(), peer, local)?,
-    ])
-}
+use super::common::{PORT, any, force, serve, set, visit};
 
 #[test]
 fn listeners_of_every_kind_are_found() -> Result<()> {
@@ -216,24 +32,24 @@ fn listeners_of_every_kind_are_found() -> Result<()> {
     allow_cookies(topology.server())?;
     let server = topology.server();
     let [v4, v6] = guarded::targets(PORT);
-    let at = |port, address: &str| -> Result<SocketAddr> { Ok(SocketAddr::new(address.parse()?, port)) };
-    let only = listener::Options { v6_only: true, ..DUAL };
+    let (dual, only) = (listener::Options::DUAL_STACK, listener::Options::ONE_FAMILY);
     let shared = listener::Options {
         reuse_port: true,
-        ..DUAL
+        ..dual
     };
+    let any_v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 7_011);
     let mut listeners = vec![
-        Listener::start(server, at(7_010, "::")?, DUAL)?,
-        Listener::start(server, at(7_011, "::")?, only)?,
-        Listener::start(server, at(7_011, "0.0.0.0")?, DUAL)?,
-        Listener::start(server, SocketAddr::new(v4.ip(), 7_012), DUAL)?,
+        Listener::start(server, any(7_010), dual)?,
+        Listener::start(server, any(7_011), only)?,
+        Listener::start(server, any_v4, only)?,
+        Listener::start(server, SocketAddr::new(v4.ip(), 7_012), only)?,
         Listener::start(server, SocketAddr::new(v6.ip(), 7_012), only)?,
     ];
     let group: Vec<Listener> = (0..4)
-        .map(|_| Listener::start(server, at(7_013, "::")?, shared))
+        .map(|_| Listener::start(server, any(7_013), shared))
         .collect::<Result<_>>()?;
     let lab = Guarded::start(topology, &guarded::settings())?;
-    in_verify(&lab)?;
+    force(&lab)?;
     for target in [v4, v6] {
         for port in 7_010..=7_012 {
             let target = SocketAddr::new(target.ip(), port);
@@ -274,8 +90,7 @@ fn servers_come_and_go_in_mid_flood() -> Result<()> {
     let _turn = alone::wait()?;
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
-    let at = SocketAddr::new(ANY, PORT);
-    let mut listener = Some(Listener::start(topology.server(), at, DUAL)?);
+    let mut listener = Some(serve(&topology, PORT)?);
     let lab = Guarded::start(topology, &guarded::settings())?;
     let targets = guarded::targets(PORT);
     let vips = targets.map(|target| target.ip());
@@ -293,7 +108,7 @@ fn servers_come_and_go_in_mid_flood() -> Result<()> {
             let counts = lab.counts(vips[0])?.since(&before);
             Ok(counts.get(Reason::NoListener) > 500 && counts.get(Reason::ReplyCookie) == 0)
         })?;
-        listener = Some(Listener::start(lab.topology().server(), at, DUAL)?);
+        listener = Some(serve(lab.topology(), PORT)?);
         let started = Instant::now();
         for target in targets {
             until_within(Duration::from_secs(6), "customers are served again", || {
@@ -316,7 +131,7 @@ fn where_nobody_listens_nobody_answers() -> Result<()> {
     allow_cookies(topology.server())?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
-    in_verify(&lab)?;
+    force(&lab)?;
     let before = Counters::read(lab.topology().server())?;
     for target in guarded::targets(PORT) {
         let counts = lab.counts(target.ip())?;
@@ -338,10 +153,13 @@ fn a_server_that_does_not_accept_is_not_promised() -> Result<()> {
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
-    let options = listener::Options { backlog: 1, ..DUAL };
-    let mut listener = Listener::bind(topology.server(), SocketAddr::new(ANY, PORT), options)?;
+    let options = listener::Options {
+        backlog: 1,
+        ..listener::Options::DUAL_STACK
+    };
+    let mut listener = Listener::bind(topology.server(), any(PORT), options)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
-    in_verify(&lab)?;
+    force(&lab)?;
     let [target, target_v6] = guarded::targets(PORT);
     // A backlog of one holds two.
     let mut waiting = Vec::new();
@@ -372,9 +190,9 @@ fn a_server_that_does_not_accept_is_not_promised() -> Result<()> {
     Ok(())
 }
 
-/// Signatures of segments (BGP) and data in SYNs (Fast Open), with real stacks at both ends.
+/// Signatures of segments (BGP), data in SYNs (Fast Open) and Multipath TCP, with real stacks at both ends.
 #[test]
-fn signed_connections_and_fast_open_work() -> Result<()> {
+fn extensions_of_tcp_work_or_give_way() -> Result<()> {
     let _turn = alone::wait()?;
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
@@ -387,14 +205,21 @@ fn signed_connections_and_fast_open_work() -> Result<()> {
         let peer = peer(target.is_ipv6()).context("no customer")?;
         let signed = listener::Options {
             signed_peer: Some(peer),
-            v6_only: true,
-            ..DUAL
+            ..listener::Options::ONE_FAMILY
         };
         let fast_open = listener::Options {
             fast_open: 16,
-            v6_only: true,
-            ..DUAL
+            ..listener::Options::ONE_FAMILY
         };
+        let multipath = listener::Options {
+            multipath: true,
+            ..listener::Options::ONE_FAMILY
+        };
+        listeners.push(Listener::start(
+            topology.server(),
+            SocketAddr::new(target.ip(), PORT + 2),
+            multipath,
+        )?);
         listeners.push(Listener::start(topology.server(), target, signed)?);
         listeners.push(Listener::start(
             topology.server(),
@@ -407,7 +232,7 @@ fn signed_connections_and_fast_open_work() -> Result<()> {
         fast_open(&topology, target)?;
     }
     let lab = Guarded::start(topology, &guarded::settings())?;
-    in_verify(&lab)?;
+    force(&lab)?;
     for target in [v4, v6] {
         let from = SocketAddr::new(peer(target.is_ipv6()).context("no customer")?, 0);
         let before = lab.counts(target.ip())?;
@@ -436,6 +261,17 @@ fn signed_connections_and_fast_open_work() -> Result<()> {
         );
         let (stream, _) = unsigned.context("an ordinary client of the Fast Open server")?;
         exchange::ask(&stream, Order::small())?;
+
+        let multipath = client::Options {
+            multipath: true,
+            ..client::Options::default()
+        };
+        let (from, to) = (
+            SocketAddr::new(stranger(target.is_ipv6()), 0),
+            SocketAddr::new(target.ip(), PORT + 2),
+        );
+        let (stream, _) = client::connect(lab.topology().client(), from, to, multipath).context("Multipath TCP")?;
+        exchange::ask(&stream, Order::megabytes(1)).context("Multipath TCP")?;
     }
     Ok(())
 }
@@ -451,32 +287,4 @@ fn fast_open(topology: &Topology, target: SocketAddr) -> Result<()> {
     };
     let (stream, _) = client::connect(topology.client(), from, target, options).context("Fast Open")?;
     exchange::ask(&stream, Order::small()).context("Fast Open")
-}
-
-#[test]
-fn settings_are_set_and_put_back() -> Result<()> {
-    const NAMES: [&str; 2] = ["tcp_syncookies", "tcp_timestamps"];
-    let _turn = alone::wait()?;
-    let topology = Topology::routed()?;
-    let values = |topology: &Topology| -> Result<Vec<String>> {
-        topology.balancer().enter(|| {
-            let read = |name| std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
-            Ok(NAMES.map(read).into_iter().collect::<Result<Vec<_>, _>>()?)
-        })
-    };
-    for name in NAMES {
-        set(topology.balancer(), name, 1)?;
-    }
-    let settings = lab::levee::Settings {
-        more: "[verify]\nset_sysctls = true\n".to_owned(),
-        ..guarded::settings()
-    };
-    let lab = Guarded::start(topology, &settings)?;
-    // The agent waits until no cookie of the kernel's can be on its way.
-    until("the settings are those for cookies", || {
-        Ok(values(lab.topology())? == ["2\n", "2\n"])
-    })?;
-    let topology = lab.detach()?;
-    assert_eq!(values(&topology)?, ["1\n", "1\n"]);
-    Ok(())
 }

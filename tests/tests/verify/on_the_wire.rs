@@ -13,14 +13,12 @@ use lab::{
     packet::flag,
     raw::Raw,
     segment::{CWR, ECE, LINUX_OPTIONS, Segment},
-    stacks::listener::{self, Listener},
+    stacks::listener::Listener,
     topology::{BALANCER_INTERFACE, Shape, Topology, WIRE_INTERFACE},
 };
 use xdp_common::Reason;
 
-const PORT: u16 = 7_000;
-const SOON: Duration = Duration::from_secs(2);
-const NEVER: Duration = Duration::from_millis(300);
+use super::common::{NEVER, PORT, SOON, serve};
 
 /// Kinds of TCP options (IANA).
 mod kind {
@@ -203,11 +201,7 @@ fn answers(forwards: bool, vlan: bool) -> Result<()> {
     allow_cookies(topology.server())?;
     topology.server().set_sysctls(&[("net/ipv4/tcp_ecn", "1")])?;
     interface::compute_checksums(topology.balancer(), BALANCER_INTERFACE)?;
-    let options = listener::Options {
-        v6_only: false,
-        ..listener::Options::default()
-    };
-    let listener = Listener::start(topology.server(), SocketAddr::new("::".parse()?, PORT), options)?;
+    let listener = serve(&topology, PORT)?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
     let topology = lab.topology();
