@@ -27,8 +27,13 @@ const FAST_BULK: u32 = 128;
 /// The same without a rate limit: the most the kernel takes, and as much as the receive ring holds.
 const UNLIMITED_BULK: u32 = 256;
 
-/// System calls per second that pacing may take at most.
+/// System calls per second that pacing takes at most, and at rates at which each of them (its pages are made and given back)
+/// would cost as much as the frames themselves.
 const CALLS_PER_S: u32 = 4_000;
+const FAST_CALLS_PER_S: u32 = 1_000;
+
+/// From this rate on the latter.
+const FAST_PPS: u32 = 2_000_000;
 
 /// Frames per system call without a rate limit.
 const UNLIMITED_CALL: u32 = 65_536;
@@ -125,7 +130,8 @@ fn pace(flood: &Flood, stop: &AtomicBool, mut send: impl FnMut(u32) -> Result<()
         return Ok(start.elapsed().as_secs_f64());
     };
     ensure!(rate > 0, "a flood of 0 packets per second is none");
-    let call = (rate / CALLS_PER_S).clamp(1, UNLIMITED_CALL);
+    let calls_per_s = if rate < FAST_PPS { CALLS_PER_S } else { FAST_CALLS_PER_S };
+    let call = (rate / calls_per_s).clamp(1, UNLIMITED_CALL);
     let frame_time = 1.0 / f64::from(rate);
     // When the next frame is due, and before when no call may be, in seconds after the start.
     let (mut due, mut not_before) = (0.0, 0.0);
