@@ -111,6 +111,8 @@ fn the_admitted_rate_is_the_threshold() -> Result<()> {
         source_syn_burst: 1_000,
         address_syn_rate: 3_000,
         address_syn_burst: 3_000,
+        // Over its rate the address drops, and asks for no proofs.
+        more: format!("[[address]]\naddress = \"{VIP4}\"\nrung = \"limit\"\n"),
         ..Settings::default()
     };
     let common = ["--rate", "20000", "--seconds", "4", "--target"];
