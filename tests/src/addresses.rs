@@ -101,18 +101,6 @@ pub const FRESH_PREFIX_V4: &str = "10.64.0.0/10";
 /// The same in IPv6: 65,536 networks of /64.
 pub const FRESH_PREFIX_V6: &str = "2001:db8:d::/48";
 
-/// One of many addresses that nobody has, outside of every flood's ranges: answers to it die in the wire, and no stack
-/// answers them.
-#[must_use]
-pub fn ghost(number: u16, is_ipv6: bool) -> IpAddr {
-    if is_ipv6 {
-        Ipv6Addr::new(0x2001, 0xdb8, 0xe, number, 0, 0, 0, 1).into()
-    } else {
-        let [high, low] = number.to_be_bytes();
-        Ipv4Addr::new(10, 128, high, low).into()
-    }
-}
-
 /// The protected addresses, IPv4 and IPv6 in turns.
 #[must_use]
 pub fn vips() -> Vec<IpAddr> {

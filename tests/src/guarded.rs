@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process,
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -239,20 +240,36 @@ pub fn allow_cookies(namespace: &Netns) -> Result<()> {
 }
 
 /// An address of a customer who was never there before; nobody knows it.
-///
-/// # Panics
-/// After 65,535 of them.
 #[must_use]
 pub fn stranger(is_ipv6: bool) -> IpAddr {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let network = u16::try_from(number).expect("fewer strangers than networks");
+    let number = next_number();
     if is_ipv6 {
-        Ipv6Addr::new(0x2001, 0xdb8, 0xd, network, 0, 0, 0, 1).into()
+        Ipv6Addr::new(0x2001, 0xdb8, 0xd, number, 0, 0, 0, 1).into()
     } else {
-        // Each in a /24 of its own.
-        Ipv4Addr::from_bits(0x0a40_0001 + (number << 6)).into()
+        Ipv4Addr::from_bits(0x0a40_0001 + (u32::from(number) << 6)).into()
     }
+}
+
+/// An address that nobody has or had, outside of every flood's ranges: answers to it die in the wire, and no stack answers
+/// them.
+#[must_use]
+pub fn ghost(is_ipv6: bool) -> IpAddr {
+    let number = next_number();
+    if is_ipv6 {
+        Ipv6Addr::new(0x2001, 0xdb8, 0xe, number, 0, 0, 0, 1).into()
+    } else {
+        Ipv4Addr::from_bits(0x0a80_0000 + u32::from(number)).into()
+    }
+}
+
+/// Another one each time, and other ones in each process: the kernel tells the program of handshakes in all namespaces of
+/// the machine, so who is known in one lab is known in all that run beside it.
+fn next_number() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    /// So many processes, with so many numbers each, are told apart.
+    const PROCESSES: u32 = 16;
+    let count = NEXT.fetch_add(1, Ordering::Relaxed) % (65_536 / PROCESSES);
+    ((process::id() % PROCESSES) * (65_536 / PROCESSES) + count) as u16
 }
 
 /// Waits until something is so.

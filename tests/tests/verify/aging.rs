@@ -8,9 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result, anyhow};
 use lab::{
-    addresses::ghost,
     alone, cookie_clock,
-    guarded::{self, Guarded, allow_cookies, stranger, until},
+    guarded::{self, Guarded, allow_cookies, ghost, stranger, until},
     raw::Raw,
     segment::Segment,
     stacks::client,
@@ -45,8 +44,10 @@ fn cookies_age() -> Result<()> {
     let raw = |lab: &Guarded| Raw::open(lab.topology().wire(), WIRE_INTERFACE);
     let (raw, raw_challenges) = (raw(&cookies)?, raw(&challenges)?);
     let targets = guarded::targets(PORT);
-    let syn = |target: SocketAddr, ghost_number| {
-        Segment::syn(SocketAddr::new(ghost(ghost_number, target.is_ipv6()), 5_000), target)
+    let ghosts = [false, true].map(|is_ipv6| [ghost(is_ipv6), ghost(is_ipv6)]);
+    let syn = |target: SocketAddr, number: usize| {
+        let from = ghosts[usize::from(target.is_ipv6())][number];
+        Segment::syn(SocketAddr::new(from, 5_000), target)
     };
     // Nothing is measured from here on, and others may take their turn.
     sleep_until(cookie_clock::next_tick()? - AROUND);

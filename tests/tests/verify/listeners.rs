@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use lab::{
-    addresses::{clients, ghost},
+    addresses::clients,
     alone,
-    guarded::{self, Guarded, allow_cookies, named, proofs, stranger, until, until_within},
+    guarded::{self, Guarded, allow_cookies, ghost, named, proofs, stranger, until, until_within},
     raw::Raw,
     segment::Segment,
     stacks::{
@@ -27,7 +27,7 @@ use super::common::{PORT, any, force, serve, set, visit};
 
 #[test]
 fn listeners_of_every_kind_are_found() -> Result<()> {
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
     let server = topology.server();
@@ -49,6 +49,8 @@ fn listeners_of_every_kind_are_found() -> Result<()> {
         .map(|_| Listener::start(server, any(7_013), shared))
         .collect::<Result<_>>()?;
     let lab = Guarded::start(topology, &guarded::settings())?;
+    // Nothing is measured from here on.
+    drop(turn);
     force(&lab)?;
     for target in [v4, v6] {
         for port in 7_010..=7_012 {
@@ -126,16 +128,18 @@ fn servers_come_and_go_in_mid_flood() -> Result<()> {
 
 #[test]
 fn where_nobody_listens_nobody_answers() -> Result<()> {
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
+    // Nothing is measured from here on.
+    drop(turn);
     force(&lab)?;
     let before = Counters::read(lab.topology().server())?;
     for target in guarded::targets(PORT) {
         let counts = lab.counts(target.ip())?;
-        let syn = Segment::syn(SocketAddr::new(ghost(0, target.is_ipv6()), 5_000), target);
+        let syn = Segment::syn(SocketAddr::new(ghost(target.is_ipv6()), 5_000), target);
         assert_eq!(raw.answer(&syn, Duration::from_millis(500))?, None, "{target}");
         assert_eq!(lab.since(target.ip(), &counts, Reason::NoListener)?, 1, "{target}");
     }
@@ -149,7 +153,7 @@ fn where_nobody_listens_nobody_answers() -> Result<()> {
 
 #[test]
 fn a_server_that_does_not_accept_is_not_promised() -> Result<()> {
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
@@ -159,6 +163,8 @@ fn a_server_that_does_not_accept_is_not_promised() -> Result<()> {
     };
     let mut listener = Listener::bind(topology.server(), any(PORT), options)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
+    // Nothing is measured from here on.
+    drop(turn);
     force(&lab)?;
     let [target, target_v6] = guarded::targets(PORT);
     // A backlog of one holds two.
@@ -175,7 +181,7 @@ fn a_server_that_does_not_accept_is_not_promised() -> Result<()> {
     for target in [target, target_v6] {
         until("that the queue is full is noticed", || {
             let before = lab.counts(target.ip())?;
-            let syn = Segment::syn(SocketAddr::new(ghost(0, target.is_ipv6()), 5_000), target);
+            let syn = Segment::syn(SocketAddr::new(ghost(target.is_ipv6()), 5_000), target);
             let answer = raw.answer(&syn, Duration::from_millis(200))?;
             Ok(answer.is_none() && lab.since(target.ip(), &before, Reason::AcceptFull)? == 1)
         })?;
@@ -193,7 +199,7 @@ fn a_server_that_does_not_accept_is_not_promised() -> Result<()> {
 /// Signatures of segments (BGP), data in SYNs (Fast Open) and Multipath TCP, with real stacks at both ends.
 #[test]
 fn extensions_of_tcp_work_or_give_way() -> Result<()> {
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::routed()?;
     allow_cookies(topology.server())?;
     set(topology.server(), "tcp_fastopen", 3)?;
@@ -232,6 +238,8 @@ fn extensions_of_tcp_work_or_give_way() -> Result<()> {
         fast_open(&topology, target)?;
     }
     let lab = Guarded::start(topology, &guarded::settings())?;
+    // Nothing is measured from here on.
+    drop(turn);
     force(&lab)?;
     for target in [v4, v6] {
         let from = SocketAddr::new(peer(target.is_ipv6()).context("no customer")?, 0);

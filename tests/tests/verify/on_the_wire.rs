@@ -5,10 +5,9 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use lab::{
-    addresses::ghost,
     alone,
     capture::{self, Capture},
-    guarded::{self, Guarded, allow_cookies, named, until},
+    guarded::{self, Guarded, allow_cookies, ghost, named, until},
     interface,
     packet::flag,
     raw::Raw,
@@ -192,7 +191,7 @@ fn challenges_behind_a_vlan_tag() -> Result<()> {
 }
 
 fn answers(forwards: bool, vlan: bool) -> Result<()> {
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::shaped(Shape {
         forwards,
         vlan,
@@ -204,6 +203,8 @@ fn answers(forwards: bool, vlan: bool) -> Result<()> {
     let listener = serve(&topology, PORT)?;
     let raw = Raw::open(topology.wire(), WIRE_INTERFACE)?;
     let lab = Guarded::start(topology, &guarded::settings())?;
+    // Nothing is measured from here on.
+    drop(turn);
     let topology = lab.topology();
     let filter = "tcp or (vlan and (tcp or ip6 proto 6))";
     let capture = Capture::start(topology.lab(), topology.wire(), WIRE_INTERFACE, filter)?;
@@ -212,9 +213,9 @@ fn answers(forwards: bool, vlan: bool) -> Result<()> {
         lab.set_rung(target.ip(), "verify")?;
         // The agent may still be learning what the listener says.
         std::thread::sleep(Duration::from_millis(1_500));
-        for (number, case) in (0..).zip(cases()) {
+        for case in cases() {
             // Each from a source of its own: who has a connection is known, and need not prove itself again.
-            let from = SocketAddr::new(ghost(number, target.is_ipv6()), 5_000);
+            let from = SocketAddr::new(ghost(target.is_ipv6()), 5_000);
             let syn = Segment {
                 flags: if case.ecn { flag::SYN | ECE | CWR } else { flag::SYN },
                 payload: vec![b'x'; case.payload],

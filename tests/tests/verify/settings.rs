@@ -115,7 +115,7 @@ fn settings_change_in_mid_flood() -> Result<()> {
 #[test]
 fn listeners_with_buffers_of_their_own_get_the_windows_that_they_would_have() -> Result<()> {
     const BUFFERS: [Option<usize>; 4] = [None, Some(8_192), Some(300_000), Some(6_000_000)];
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::routed()?;
     let server = topology.server();
     server.set_sysctls(&[
@@ -139,6 +139,8 @@ fn listeners_with_buffers_of_their_own_get_the_windows_that_they_would_have() ->
     }
     allow_cookies(topology.server())?;
     let lab = Guarded::start(topology, &guarded::settings())?;
+    // Nothing is measured from here on.
+    drop(turn);
     force(&lab)?;
     wait_for_the_agent();
     let mut calm = calm.into_iter();
@@ -161,7 +163,7 @@ fn listeners_with_buffers_of_their_own_get_the_windows_that_they_would_have() ->
 /// timestamps, which is all that a cookie can keep then.
 #[test]
 fn clients_of_every_kind_connect() -> Result<()> {
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::routed()?;
     let _listener = serve(&topology, PORT)?;
     topology
@@ -173,6 +175,8 @@ fn clients_of_every_kind_connect() -> Result<()> {
     }
     allow_cookies(topology.server())?;
     let lab = Guarded::start(topology, &guarded::settings())?;
+    // Nothing is measured from here on.
+    drop(turn);
     force(&lab)?;
     wait_for_the_agent();
     for (client, calm) in clients_of_every_kind().into_iter().zip(calm) {
@@ -223,7 +227,7 @@ fn negotiated_by(topology: &Topology, client: ClientSettings) -> Result<Vec<[Neg
 #[test]
 fn settings_are_set_and_put_back() -> Result<()> {
     const NAMES: [&str; 2] = ["tcp_syncookies", "tcp_timestamps"];
-    let _turn = alone::wait()?;
+    let turn = alone::wait()?;
     let topology = Topology::routed()?;
     let values = |topology: &Topology| -> Result<Vec<String>> {
         topology.balancer().enter(|| {
@@ -239,6 +243,8 @@ fn settings_are_set_and_put_back() -> Result<()> {
         ..guarded::settings()
     };
     let lab = Guarded::start(topology, &settings)?;
+    // Nothing is measured from here on.
+    drop(turn);
     // The agent waits until no cookie of the kernel's can be on its way.
     until("the settings are those for cookies", || {
         Ok(values(lab.topology())? == ["2\n", "2\n"])
