@@ -548,7 +548,8 @@ fn beyond_the_budget_only_retransmissions_are_answered() {
                 Packet::new(client, cookie, syn(LINUX)).bytes(),
                 Packet::new(client, challenge, syn(LINUX)).bytes(),
             ];
-            // What was saved up before is spent first.
+            // What was saved up before is spent first, at the price that holds from the next jiffy on.
+            thread::sleep(Duration::from_millis(20));
             let other = Packet::new(client, cookie, segment(flag::SYN, 1, 0, LINUX, 0)).bytes();
             for _ in 0..4 {
                 sides.in_kernel(&other);
