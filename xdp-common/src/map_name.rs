@@ -1,7 +1,7 @@
 //! Names of the maps, as they are declared in the program and pinned in the BPF file system.
 
 /// Version of everything that is pinned: any change of a map's type, key, value or meaning raises it.
-pub const PIN_VERSION: u32 = 2;
+pub const PIN_VERSION: u32 = 3;
 
 /// Array of one [`crate::Settings`].
 pub const SETTINGS: &str = "SETTINGS";
