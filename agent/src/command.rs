@@ -1,5 +1,7 @@
 //! What the engine can be told, by whom, and how it answers.
 
+use std::net::IpAddr;
+
 use tokio::sync::oneshot;
 
 use crate::{
@@ -93,6 +95,8 @@ pub enum Message {
     Order(Box<Order>),
     /// What the host's TCP is like now, or why that could not be read.
     Host(Result<Box<TcpFacts>, String>),
+    /// Peers of open connections.
+    Connected(Vec<IpAddr>),
     /// A question that only the kernel's tables answer: the sources recorded now.
     Sources(oneshot::Sender<Result<Vec<SourceUsage>, Refusal>>),
 }

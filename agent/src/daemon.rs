@@ -15,6 +15,7 @@ use crate::{
     clock::Now,
     command::Message,
     config::{self, Config},
+    connected,
     control::{self, server::Handle},
     engine::{Engine, start::Parts},
     export,
@@ -81,6 +82,7 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
     };
     let engine = tokio::spawn(drive(engine, messages));
     tokio::spawn(look(looker, handle.engine.clone()));
+    tokio::spawn(connected::keep_known(handle.snapshots.clone(), handle.engine.clone()));
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control::server::serve(listener, handle.clone(), until(stopped)));
     if let Some(listener) = metrics {
@@ -228,6 +230,7 @@ fn answer(engine: &mut Engine, message: Message) {
             let _ = order.answer.send(answer);
         }
         Message::Host(looked) => engine.look(looked, Now::read()),
+        Message::Connected(peers) => engine.keep_known(&peers, Now::read()),
         Message::Sources(answer) => drop(answer.send(engine.sources())),
     }
 }

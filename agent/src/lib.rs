@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod connected;
 pub mod control;
 pub mod daemon;
 pub mod decide;

@@ -11,9 +11,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use aya::maps::{Map, MapData, PerCpuArray};
+use aya::maps::{Array, Map, MapData, PerCpuArray};
 use serde_json::Value;
-use xdp_common::{Action, AddressCpu, CpuState, Reason, map_name};
+use xdp_common::{
+    Action, AddressCpu, CpuState, Reason,
+    known::{KnownBucket, MaybeKnown},
+    map_name,
+};
 
 use crate::{
     addresses::vips,
@@ -325,6 +329,57 @@ impl Answers {
                 .sum::<u64>();
         }
         Ok(total)
+    }
+}
+
+/// The pinned table of known sources.
+pub struct KnownSources {
+    buckets: Array<MapData, KnownBucket>,
+    maybe: Array<MapData, MaybeKnown>,
+}
+
+impl std::fmt::Debug for KnownSources {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("KnownSources").finish_non_exhaustive()
+    }
+}
+
+impl KnownSources {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// There is no program with its maps.
+    pub fn open(lab: &Lab) -> Result<Self> {
+        Ok(Self {
+            buckets: Map::Array(pinned(lab, map_name::KNOWN)?).try_into()?,
+            maybe: Map::Array(pinned(lab, map_name::MAYBE_KNOWN)?).try_into()?,
+        })
+    }
+
+    /// Forgets everybody, as time does.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn forget(&mut self) -> Result<()> {
+        for index in 0..self.maybe.len() {
+            self.maybe.set(index, MaybeKnown::default(), 0)?;
+        }
+        for index in 0..self.buckets.len() {
+            self.buckets.set(index, KnownBucket::default(), 0)?;
+        }
+        Ok(())
+    }
+
+    /// Buckets in which there is anybody.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn in_use(&self) -> Result<usize> {
+        let mut count = 0;
+        for bucket in self.buckets.iter() {
+            count += usize::from(bucket? != KnownBucket::default());
+        }
+        Ok(count)
     }
 }
 

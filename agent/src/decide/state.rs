@@ -46,6 +46,12 @@ impl KernelState {
         })
     }
 
+    /// True for a protected address whose connections end at this host.
+    #[must_use]
+    pub fn terminates(&self, address: IpAddr) -> bool {
+        self.addresses.get(&address).is_some_and(|state| state.local)
+    }
+
     /// What the tables are to hold: the configuration, with what was asked for at run time over it, on this host.
     #[must_use]
     pub fn wanted(config: &Config, overrides: &Overrides, tcp: &TcpFacts) -> Self {

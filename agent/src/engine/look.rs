@@ -82,6 +82,14 @@ impl Engine {
         self.publish(now);
     }
 
+    /// Makes those known who are connected.
+    pub fn keep_known(&mut self, peers: &[IpAddr], now: Now) {
+        match self.tables.remember(peers, now.mono) {
+            Ok(news) => tracing::debug!(peers = peers.len(), news, "made the sources of open connections known"),
+            Err(error) => tracing::error!("cannot make the sources of open connections known: {error}"),
+        }
+    }
+
     /// Brings tables and listeners to what follows from the host as it is.
     pub(super) fn follow_host(&mut self) {
         let wanted = KernelState::wanted(&self.config, &self.overrides, &self.tcp);

@@ -172,7 +172,7 @@ fn watch_handshakes(tables: &mut dyn KernelTables, host: &dyn Host, kernel: &Ker
              verify: {error}"
         ));
     }
-    let ours = |address: IpAddr| kernel.addresses.get(&address).is_some_and(|state| state.local);
+    let ours = |address: IpAddr| kernel.terminates(address);
     let made_known = host.peers(&ours).map_err(|error| error.to_string()).and_then(|peers| {
         let news = tables
             .remember(&peers.addresses, now.mono)

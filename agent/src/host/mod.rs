@@ -41,12 +41,20 @@ pub trait Host: Send {
 #[derive(Debug)]
 pub struct ThisHost;
 
+/// The peers of connections to an address of `ours` on this host.
+///
+/// # Errors
+/// If the kernel does not tell.
+pub fn peers(ours: impl Fn(IpAddr) -> bool) -> io::Result<Peers> {
+    sockets::peers(PEERS_MAX, ours)
+}
+
 /// Peers that are asked for at most: what fits the set of known sources, and a second of work.
 const PEERS_MAX: usize = 200_000;
 
 impl Host for ThisHost {
     fn peers(&self, ours: &dyn Fn(IpAddr) -> bool) -> io::Result<Peers> {
-        sockets::peers(PEERS_MAX, ours)
+        peers(ours)
     }
 
     fn set_sysctl(&self, sysctl: Sysctl, value: u32) -> io::Result<()> {

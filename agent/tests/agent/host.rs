@@ -244,6 +244,14 @@ fn whoever_is_connected_is_known() {
 }
 
 #[test]
+fn whoever_stays_connected_stays_known() {
+    let bench = Bench::default();
+    let mut engine = bench.engine();
+    engine.keep_known(&[address("192.0.2.78")], later(noon(), 15));
+    assert_eq!(bench.kernel.lock().known, [address("192.0.2.78")]);
+}
+
+#[test]
 fn without_the_tracepoint_it_protects_and_says_what_is_missing() {
     let bench = Bench::default();
     bench.kernel.lock().refuse_watching = Some("no tracefs here".to_owned());

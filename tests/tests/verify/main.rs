@@ -8,5 +8,6 @@ mod forgery;
 mod guard;
 mod ladder;
 mod listeners;
+mod lost;
 mod on_the_wire;
 mod settings;
