@@ -4,6 +4,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -187,7 +188,8 @@ impl Agent {
             if let Some(status) = self.running.ended()? {
                 bail!("`agent run` ended at once ({status}): {}", self.log_end());
             }
-            if self.home.socket().exists() && self.home.ask(&["--json", "status"]).is_ok() {
+            // What another agent left of its socket is no agent; `status` alone would do without one.
+            if UnixStream::connect(self.home.socket()).is_ok() && self.home.ask(&["--json", "status"]).is_ok() {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(20));

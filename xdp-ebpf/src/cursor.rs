@@ -127,7 +127,7 @@ wire!(
     network_types::eth::EthHdr as [u16; 7],
     network_types::vlan::VlanHdr as [u16; 2],
     network_types::ip::Ipv4Hdr as [u32; 5],
-    network_types::ip::Ipv6Hdr as [u32; 10],
+    network_types::ip::Ipv6Hdr as [u64; 5],
     network_types::udp::UdpHdr as [u32; 2],
     [u8; 4] as [u32; 1],
     [u8; 20] as [u32; 5],

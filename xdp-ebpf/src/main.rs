@@ -15,7 +15,7 @@ mod word;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
-use maps::{Examined, KernelTables, XdpFrame};
+use maps::{KernelTables, XdpFrame};
 use xdp_common::{Action, Address, Reason, Settings};
 use xdp_ebpf::{Judgement, reply::Write};
 
@@ -24,45 +24,50 @@ use xdp_ebpf::{Judgement, reply::Write};
 #[unsafe(link_section = "license")]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// One packet. Each step is a function of its own, with a stack of its own.
+/// One packet.
 #[xdp(frags)]
+#[inline(always)]
 pub(crate) fn levee(ctx: XdpContext) -> u32 {
     // Arrays have all their elements; the verifier wants it asked.
     let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
         return xdp_action::XDP_PASS;
     };
-    look(&ctx, settings, examined);
+    examined.judgement = match xdp_ebpf::parse(&XdpFrame(&ctx)) {
+        Ok(packet) => {
+            examined.packet = packet;
+            verifier::reload();
+            xdp_ebpf::judge(&examined.packet, &KernelTables::new(&ctx, settings))
+        }
+        Err(reason) => Judgement::of_nobody(reason),
+    };
     if examined.judgement.reason.action() == Action::Reply {
-        answer(&ctx, settings, examined);
+        maps::go_on_to_answer(&ctx);
+        // Whoever loaded this program gave it no other to go on to.
+        examined.judgement.reason = Reason::Retry;
     }
     finish(&ctx, settings, &examined.judgement)
 }
 
-#[inline(never)]
-fn look(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) {
-    examined.judgement = match xdp_ebpf::parse(&XdpFrame(ctx)) {
-        Ok(packet) => {
-            examined.packet = packet;
-            verifier::reload();
-            xdp_ebpf::judge(&examined.packet, &KernelTables::new(ctx, settings))
-        }
-        Err(reason) => Judgement::of_nobody(reason),
+/// The answer to a packet that `levee` judged, as a program of its own: both need most of the stack that there is, and
+/// what is not answered does not pay for a call.
+#[xdp(frags)]
+#[inline(always)]
+pub(crate) fn answer(ctx: XdpContext) -> u32 {
+    let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
+        return xdp_action::XDP_PASS;
     };
-}
-
-#[inline(never)]
-fn answer(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) {
-    let tables = KernelTables::new(ctx, settings);
+    let tables = KernelTables::new(&ctx, settings);
     let write = if tables.enforces() { Write::Yes } else { Write::No };
     let judgement = &mut examined.judgement;
     judgement.reason = xdp_ebpf::answer(
-        &mut XdpFrame(ctx),
+        &mut XdpFrame(&ctx),
         &examined.packet,
         judgement.found,
         judgement.reason,
         write,
         &tables,
     );
+    finish(&ctx, settings, &examined.judgement)
 }
 
 /// Counts, tells, acts: the one exit.

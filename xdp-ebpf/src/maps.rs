@@ -7,7 +7,9 @@ use aya_ebpf::{
     bindings::BPF_NOEXIST,
     helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
     macros::map,
-    maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, lpm_trie::Key, ring_buf::RingBufEntry},
+    maps::{
+        Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key, ring_buf::RingBufEntry,
+    },
     programs::XdpContext,
 };
 use xdp_common::{
@@ -100,6 +102,12 @@ static LISTENERS: HashMap<ListenerKey, ListenerFacts> = HashMap::pinned(16_384, 
 #[map]
 static LISTENER_LOCAL: PerCpuArray<ListenerLocal> = PerCpuArray::pinned(listener::LOCAL_SLOTS, 0);
 
+/// Where the program goes on to answer a packet: one element, the program `answer` of the same load. Of this load alone,
+/// as EXAMINED is, so that each program finds the one that was compiled with it. The kernel empties it when nobody in user
+/// space holds it: the agent pins it under the program's id.
+#[map]
+static ANSWERS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
 /// The packet between the functions that it goes through. In a map, not on the stack, because the verifier forgets what was
 /// written there: it looks at the judge once, and not once for each way through the parser.
 #[map]
@@ -117,6 +125,13 @@ pub(crate) struct Examined {
 pub(crate) fn examined() -> Option<&'static mut Examined> {
     // SAFETY: this CPU's element, asked for once in a run, which is written before it is read.
     EXAMINED.get_ptr_mut(0).map(|examined| unsafe { &mut *examined })
+}
+
+/// Ends this program and begins the one that answers; comes back only if there is none.
+#[inline(always)]
+pub(crate) fn go_on_to_answer(ctx: &XdpContext) {
+    // SAFETY: no reference into the frame or to a map's element is used after it.
+    unsafe { ANSWERS.tail_call(ctx, 0) };
 }
 
 /// The frame of an XDP context.

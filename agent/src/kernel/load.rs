@@ -4,7 +4,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned, programs::ProgramE
 use aya_log::EbpfLogger;
 use xdp_common::layout::Capacity;
 
-use super::{attach, handshakes, maps, pins::Pins};
+use super::{answers, attach, handshakes, maps, pins::Pins};
 use crate::tables::{Result, TableError};
 
 /// The XDP program, compiled by the build script.
@@ -20,9 +20,10 @@ pub(super) fn load(pins: &Pins, capacity: &Capacity) -> Result<(Ebpf, EbpfLogger
     let mut ebpf = loader.load(OBJECT).map_err(|error| cannot_load(&error))?;
     let logger = EbpfLogger::init(&mut ebpf)
         .map_err(|error| TableError::Kernel(format!("cannot read the program's events: {error}")))?;
-    attach::program(&mut ebpf)?
-        .load()
-        .map_err(|error| refused("XDP program", &error))?;
+    let program = attach::program(&mut ebpf)?;
+    program.load().map_err(|error| refused("XDP program", &error))?;
+    let id = program.info().map_err(|error| refused("XDP program", &error))?.id();
+    answers::load(&mut ebpf, pins, id)?;
     handshakes::program(&mut ebpf)?
         .load()
         .map_err(|error| refused("tracepoint program", &error))?;
@@ -37,7 +38,7 @@ fn cannot_load(error: &EbpfError) -> TableError {
 }
 
 /// The verifier's log is long: its end says what was refused.
-fn refused(what: &str, error: &ProgramError) -> TableError {
+pub(super) fn refused(what: &str, error: &ProgramError) -> TableError {
     const TAIL: usize = 600;
     let text = with_causes(error);
     let from = text.char_indices().rev().nth(TAIL).map_or(0, |(at, _)| at);

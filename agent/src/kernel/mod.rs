@@ -4,6 +4,7 @@
 //! command line while the daemon is dead: the pinned maps alone).
 
 mod addresses;
+mod answers;
 mod attach;
 mod bpffs;
 mod convert;
@@ -301,7 +302,10 @@ impl KernelTables for Kernel {
             )));
         };
         let others = Pins::of_other_versions(&self.bpffs);
-        attach::attach(&mut loaded.ebpf, &self.pins, &others, interface, mode)
+        let link = attach::attach(&mut loaded.ebpf, &self.pins, &others, interface, mode)?;
+        let caller = self.program_id()?;
+        answers::remove_unused(&self.pins, caller)?;
+        Ok(link)
     }
 
     fn detach(&mut self, interface: &str) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Where things are pinned: `<bpffs>/levee/v<version>/<MAP>` and `…/links/<native|generic>/<interface>`.
+//! Where things are pinned: `<bpffs>/levee/v<version>/<MAP>`, `…/links/<native|generic>/<interface>`, and
+//! `…/answers/<program id>`.
 
 use std::{
     fs, io,
@@ -11,6 +12,9 @@ use crate::tables::{LinkState, Result, TableError, XdpMode};
 
 /// Modes that a link can have, and the directory of each.
 const MODES: [(XdpMode, &str); 2] = [(XdpMode::Native, "native"), (XdpMode::Generic, "generic")];
+
+/// The directory of what programs go on to.
+const ANSWERS: &str = "answers";
 
 /// What generic mode costs, in one sentence.
 pub(super) const GENERIC_WARNING: &str = "generic XDP: the driver has no native mode, so each packet costs a socket \
@@ -67,8 +71,8 @@ impl Pins {
     }
 
     pub(super) fn create(&self) -> Result<()> {
-        for (_, mode) in MODES {
-            let directory = self.root.join("links").join(mode);
+        let links = MODES.map(|(_, mode)| self.root.join("links").join(mode));
+        for directory in links.into_iter().chain([self.root.join(ANSWERS)]) {
             fs::create_dir_all(&directory).map_err(|error| failed("create", &directory, &error))?;
         }
         Ok(())
@@ -81,6 +85,22 @@ impl Pins {
             .join("links")
             .join(directory)
             .join(interface.replace('.', ":"))
+    }
+
+    /// The pin of what the program with this id goes on to.
+    pub(super) fn answers(&self, program: u32) -> PathBuf {
+        self.root.join(ANSWERS).join(program.to_string())
+    }
+
+    /// Removes the pins of what programs go on to, of those that are `unused`.
+    pub(super) fn remove_answers(&self, unused: impl Fn(u32) -> bool) -> Result<()> {
+        for name in names_in(&self.root.join(ANSWERS))? {
+            if name.parse().is_ok_and(&unused) {
+                let path = self.root.join(ANSWERS).join(name);
+                fs::remove_file(&path).map_err(|error| failed("remove", &path, &error))?;
+            }
+        }
+        Ok(())
     }
 
     /// The pin of the tracepoint's link.

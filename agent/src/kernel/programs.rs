@@ -1,25 +1,34 @@
 //! What the running program costs, as the kernel accounts it (`kernel.bpf_stats_enabled`).
 
-use aya::programs::{links::PinnedLink, loaded_programs};
+use aya::programs::{
+    links::{FdLink, PinnedLink},
+    loaded_programs,
+};
 
 use super::{attach::PROGRAM, handshakes, load::with_causes, pins::Pins};
 use crate::tables::{ProgramStats, Result, TableError};
 
-/// Run count and time of the programs behind the links. All interfaces share one program, except in mid-takeover.
-pub(super) fn stats(pins: &Pins) -> Result<Vec<ProgramStats>> {
+/// Ids of the programs behind the links. All interfaces share one program, except in mid-takeover.
+pub(super) fn linked(pins: &Pins) -> Result<Vec<u32>> {
     let mut ids = Vec::new();
     for link in pins.links()? {
         let Some((_, path)) = pins.existing_link(&link.interface) else {
             continue;
         };
         let id = PinnedLink::from_pin(&path)
-            .and_then(|pinned| aya::programs::links::FdLink::from(pinned).info())
+            .and_then(|pinned| FdLink::from(pinned).info())
             .map(|info| info.program_id())
             .map_err(|error| {
                 TableError::Kernel(format!("cannot inspect {}: {}", path.display(), with_causes(&error)))
             })?;
-        ids.push((id, PROGRAM));
+        ids.push(id);
     }
+    Ok(ids)
+}
+
+/// Run count and time of the programs behind the links. What a program goes on to counts as its own.
+pub(super) fn stats(pins: &Pins) -> Result<Vec<ProgramStats>> {
+    let mut ids: Vec<(u32, &str)> = linked(pins)?.into_iter().map(|id| (id, PROGRAM)).collect();
     ids.extend(handshakes::linked_program(pins).map(|id| (id, handshakes::PROGRAM)));
     ids.sort_unstable();
     ids.dedup();

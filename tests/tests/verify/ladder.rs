@@ -2,6 +2,7 @@
 //! served, who is known at once.
 
 use std::{
+    fs,
     net::{IpAddr, SocketAddr},
     thread,
     time::{Duration, Instant},
@@ -17,7 +18,7 @@ use lab::{
     stacks::client,
     topology::{Shape, Topology},
 };
-use xdp_common::Reason;
+use xdp_common::{Reason, map_name};
 
 /// Both addresses together get so many SYNs per second, and each CPU may answer [`ANSWERS`] of them.
 const FLOOD_PPS: u32 = 60_000;
@@ -241,6 +242,12 @@ fn verify_goes_on_without_the_agent() -> Result<()> {
         "the flood was not answered"
     );
     lab.restart_agent()?;
+    let answers = format!("levee/v{}/answers", map_name::PIN_VERSION);
+    assert_eq!(
+        fs::read_dir(lab.topology().lab().bpf_directory().join(answers))?.count(),
+        1,
+        "what the program before went on to is let go"
+    );
     for target in targets {
         assert_eq!(rung(&lab, target.ip())?, "verify");
         visit(&lab, stranger(target.is_ipv6()), target, 5).context("when the agent is back")?;

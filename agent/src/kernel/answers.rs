@@ -1,0 +1,58 @@
+//! The program that answers packets, to which the one on the interface goes on (a tail call).
+//!
+//! The way from one to the other is a map of that load alone, because the packet that goes that way is laid out as that
+//! build wants it. The kernel empties such a map when nobody in user space holds it any more: it is pinned under the id of
+//! the program on the interface, for as long as that is on any.
+
+use aya::{
+    Ebpf,
+    maps::ProgramArray,
+    programs::{ProgramError, Xdp},
+};
+
+use super::{
+    load::{refused, with_causes},
+    pins::Pins,
+    programs,
+};
+use crate::tables::{Result, TableError};
+
+/// Name of the program that answers.
+const PROGRAM: &str = "answer";
+/// The map by which it is found.
+const MAP: &str = "ANSWERS";
+
+/// Loads the program that answers, and makes it the one that program `caller` goes on to.
+pub(super) fn load(ebpf: &mut Ebpf, pins: &Pins, caller: u32) -> Result<()> {
+    let program = program(ebpf)?;
+    program
+        .load()
+        .map_err(|error| refused("program that answers", &error))?;
+    let answer = program.fd().and_then(|fd| Ok(fd.try_clone()?));
+    let answer = answer.map_err(|error: ProgramError| join_failed(&error))?;
+    let map = ebpf
+        .map_mut(MAP)
+        .ok_or_else(|| TableError::Kernel(format!("the agent's own object has no map `{MAP}`")))?;
+    let mut answers = ProgramArray::try_from(map).map_err(|error| join_failed(&error))?;
+    answers.set(0, &answer, 0).map_err(|error| join_failed(&error))?;
+    answers.pin(pins.answers(caller)).map_err(|error| join_failed(&error))
+}
+
+/// Lets go of the answers of programs that are on no interface any more; those of `caller` stay.
+pub(super) fn remove_unused(pins: &Pins, caller: u32) -> Result<()> {
+    let linked = programs::linked(pins)?;
+    pins.remove_answers(|id| id != caller && !linked.contains(&id))
+}
+
+fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp> {
+    ebpf.program_mut(PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| TableError::Kernel(format!("the agent's own object has no XDP program `{PROGRAM}`")))
+}
+
+fn join_failed(error: &dyn std::error::Error) -> TableError {
+    TableError::Kernel(format!(
+        "cannot join the XDP program with the one that answers: {}",
+        with_causes(error)
+    ))
+}
