@@ -48,6 +48,7 @@ impl Served {
                         order.answer.send(answer).expect("the caller waits");
                     }
                     Message::Host(looked) => engine.look(looked, noon()),
+                    Message::Connected(peers) => engine.keep_known(&peers, noon()),
                     Message::Sources(answer) => drop(answer.send(engine.sources())),
                 }
             }
