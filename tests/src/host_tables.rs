@@ -282,7 +282,7 @@ impl Tables for HostTables {
         self.answers(|(first, again)| (first, again - 1), |(_, again)| again)
     }
 
-    fn connection(&self, _packet: &Packet) -> Connection {
+    fn connection(&self, _slot: u32, _packet: &Packet) -> Connection {
         self.connection.get()
     }
 

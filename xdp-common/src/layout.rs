@@ -5,6 +5,7 @@ use core::mem::size_of;
 use crate::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
+    connection,
     known::{self, KnownBucket, MaybeKnown},
     list_filter,
     listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
@@ -99,6 +100,7 @@ impl Capacity {
         let per_cpu = self.slots() as u64 * size_of::<AddressCpu>() as u64
             + LOCAL_SLOTS as u64 * size_of::<SourceLocal>() as u64
             + listener::LOCAL_SLOTS as u64 * size_of::<ListenerLocal>() as u64
+            + connection::PAGES as u64 * size_of::<connection::Page>() as u64
             + size_of::<CpuState>() as u64;
         let addresses = address_index::buckets(self.addresses) as u64 * size_of::<AddressBucket>() as u64
             + self.slots() as u64 * (2 * size_of::<AddressPolicy>() + size_of::<RateBucket>()) as u64;

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod address_index;
 pub mod budget;
+pub mod connection;
 pub mod counter;
 pub mod known;
 pub mod layout;

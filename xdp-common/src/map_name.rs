@@ -25,6 +25,8 @@ pub const SOURCES: &str = "SOURCES";
 pub const SOURCE_LOCAL: &str = "SOURCE_LOCAL";
 /// Per-CPU array of one [`crate::CpuState`].
 pub const CPU: &str = "CPU";
+/// Per-CPU array of [`crate::connection::Page`].
+pub const CONNECTIONS: &str = "CONNECTIONS";
 /// Ring buffer of [`crate::Sample`].
 pub const SAMPLES: &str = "SAMPLES";
 
@@ -58,4 +60,5 @@ pub const ALL: &[&str] = &[
     RETRY,
     LISTENERS,
     LISTENER_LOCAL,
+    CONNECTIONS,
 ];

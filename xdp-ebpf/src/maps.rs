@@ -15,6 +15,7 @@ use aya_ebpf::{
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket, Found},
+    connection,
     known::{self, KnownBucket, MaybeKnown},
     layout::{RateBucket, SAMPLE_RING_BYTES},
     list_filter,
@@ -30,7 +31,7 @@ use xdp_ebpf::{
     reply::options::{self, Options},
 };
 
-use crate::{clock, options::options_of, socket, word::KernelWord};
+use crate::{clock, options::options_of, socket, verifier::below, word::KernelWord};
 
 /// Written by the agent, read for each packet. One element.
 #[map]
@@ -101,6 +102,10 @@ static LISTENERS: HashMap<ListenerKey, ListenerFacts> = HashMap::pinned(16_384, 
 /// What each CPU knows of listeners, direct-mapped; the newcomer takes the slot.
 #[map]
 static LISTENER_LOCAL: PerCpuArray<ListenerLocal> = PerCpuArray::pinned(listener::LOCAL_SLOTS, 0);
+
+/// Connections whose segments each CPU has just let pass, direct-mapped; the newcomer takes the word.
+#[map]
+static CONNECTIONS: PerCpuArray<connection::Page> = PerCpuArray::pinned(connection::PAGES, 0);
 
 /// Where the program goes on to answer a packet: one element, the program `answer` of the same load. Of this load alone,
 /// as EXAMINED is, so that each program finds the one that was compiled with it. The kernel empties it when nobody in user
@@ -477,8 +482,28 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
-    fn connection(&self, packet: &Packet) -> Connection {
-        socket::connection(self.ctx, packet)
+    fn connection(&self, slot: u32, packet: &Packet) -> Connection {
+        let of_source = sketch::hash(packet.source, self.settings.seed);
+        let hash = retry::flow_hash(of_source, packet.ports(), 0, slot);
+        let now_ns = self.now_ns();
+        let (page, word) = connection::place(hash);
+        let Some(page) = CONNECTIONS.get_ptr_mut(page) else {
+            return Connection::None;
+        };
+        // SAFETY: a word of this CPU's element; XDP runs to its end on one CPU.
+        let word = unsafe {
+            &mut *page
+                .cast::<u64>()
+                .wrapping_add(below::<{ connection::PAGE_WORDS }>(word))
+        };
+        if connection::is_seen(*word, hash, now_ns) {
+            return Connection::Exists;
+        }
+        let found = socket::connection(self.ctx, packet);
+        if found == Connection::Exists {
+            *word = connection::seen(hash, now_ns);
+        }
+        found
     }
 
     #[inline(always)]

@@ -131,8 +131,9 @@ pub trait Tables {
     fn may_answer(&self) -> bool;
     /// Pays for an answer to a retransmission, if this CPU can.
     fn may_answer_again(&self) -> bool;
-    /// Whether a segment to this host belongs to a connection. Costs a socket look-up: only in verify.
-    fn connection(&self, packet: &Packet) -> Connection;
+    /// Whether a segment to the address with this slot, which is this host's, belongs to a connection. Costs a socket
+    /// look-up when it was not just asked for the same connection: only in verify.
+    fn connection(&self, slot: u32, packet: &Packet) -> Connection;
     /// What the listener that a SYN asks for makes of it.
     fn listener(&self, slot: u32, packet: &Packet) -> Listener;
     /// The SYN cookie of the host's kernel for a segment with these addresses and ports, this sequence number and this

@@ -6,6 +6,7 @@ use aya::maps::{Array, HashMap, Map, MapData, MapInfo, MapType, PerCpuArray};
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
+    connection,
     known::{self, KnownBucket, MaybeKnown},
     layout::{Capacity, RateBucket},
     list_filter,
@@ -120,7 +121,7 @@ impl Shape {
 }
 
 /// Every map whose size the loader sets.
-fn expected(capacity: &Capacity) -> [Shape; 16] {
+fn expected(capacity: &Capacity) -> [Shape; 17] {
     let slots = capacity.slots();
     let buckets = address_index::buckets(capacity.addresses);
     [
@@ -155,6 +156,7 @@ fn expected(capacity: &Capacity) -> [Shape; 16] {
             capacity.listeners,
         ),
         Shape::per_cpu::<ListenerLocal>(map_name::LISTENER_LOCAL, listener::LOCAL_SLOTS),
+        Shape::per_cpu::<connection::Page>(map_name::CONNECTIONS, connection::PAGES),
     ]
 }
 

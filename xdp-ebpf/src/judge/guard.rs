@@ -13,7 +13,7 @@ use crate::{
 #[inline(always)]
 pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Reason {
     match in_verify(found, tables) {
-        Some(policy) if policy.method == Method::Cookie as u8 => match tables.connection(packet) {
+        Some(policy) if policy.method == Method::Cookie as u8 => match tables.connection(policy.slot, packet) {
             Connection::Exists => Reason::Tcp,
             Connection::Cookie => Reason::CookieAck,
             Connection::None => Reason::Guard,
