@@ -115,7 +115,7 @@ pub(crate) fn cookie(packet: &Packet, sequence: u32, mss: u16) -> Option<u32> {
     (result >= 0).then_some(result as u32)
 }
 
-#[inline(never)]
+#[inline(always)]
 fn cookie_v4(packet: &Packet, sequence: u32, mss: u16) -> i64 {
     const SYN: u8 = 2;
     let headers = Headers::v4(packet, tcp_words(packet, sequence, 0, SYN, mss));
@@ -123,7 +123,7 @@ fn cookie_v4(packet: &Packet, sequence: u32, mss: u16) -> i64 {
     unsafe { bpf_tcp_raw_gen_syncookie_ipv4(headers.ip().cast::<iphdr>(), headers.tcp(), TCP_LEN) }
 }
 
-#[inline(never)]
+#[inline(always)]
 fn cookie_v6(packet: &Packet, sequence: u32, mss: u16) -> i64 {
     const SYN: u8 = 2;
     let headers = Headers::v6(packet, tcp_words(packet, sequence, 0, SYN, mss));
