@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use crate::{
@@ -10,9 +12,10 @@ use crate::{
         AllowRequest, BlockRequest, Done, ModeRequest, RemoveRequest, RungRequest, TargetQuery, ThresholdRequest,
     },
     decide::Refusal,
+    feeds::state::ListState,
     host::{HostFacts, TcpFacts},
     ladder::Rung,
-    tables::SourceUsage,
+    tables::{ListImage, SourceUsage},
 };
 
 /// Something that changes what the kernel enforces.
@@ -88,6 +91,17 @@ pub struct Order {
     pub answer: oneshot::Sender<Result<Done, Refusal>>,
 }
 
+/// What the keeper of the lists has to tell.
+#[derive(Debug)]
+pub struct ListUpdate {
+    /// Lists to put in place of those that the kernel has.
+    pub image: Option<Arc<ListImage>>,
+    /// How the lists stand.
+    pub states: Vec<ListState>,
+    /// Told whether the kernel took them.
+    pub answer: oneshot::Sender<Result<(), String>>,
+}
+
 /// Everything that reaches the engine.
 #[derive(Debug)]
 pub enum Message {
@@ -97,6 +111,8 @@ pub enum Message {
     Host(Result<Box<TcpFacts>, String>),
     /// Peers of open connections.
     Connected(Vec<IpAddr>),
+    /// New lists, or news of them.
+    Lists(ListUpdate),
     /// A question that only the kernel's tables answer: the sources recorded now.
     Sources(oneshot::Sender<Result<Vec<SourceUsage>, Refusal>>),
 }

@@ -19,6 +19,7 @@ use crate::{
     control::{self, server::Handle},
     engine::{Engine, start::Parts},
     export,
+    feeds::task::Task,
     host::{HostFacts, Looker, ThisHost},
     kernel::{Kernel, LoadOptions},
     ledger::Ledger,
@@ -75,14 +76,18 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
     )?;
     announce(engine.config());
     let (to_engine, messages) = mpsc::channel(QUEUE);
+    let (to_lists, list_orders) = mpsc::channel(QUEUE);
+    let lists = Task::new(engine.list_heads(), engine.snapshots(), to_engine.clone(), list_orders);
     let handle = Handle {
         engine: to_engine,
+        lists: to_lists,
         snapshots: engine.snapshots(),
         socket,
     };
     let engine = tokio::spawn(drive(engine, messages));
     tokio::spawn(look(looker, handle.engine.clone()));
     tokio::spawn(connected::keep_known(handle.snapshots.clone(), handle.engine.clone()));
+    tokio::spawn(lists.run());
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control::server::serve(listener, handle.clone(), until(stopped)));
     if let Some(listener) = metrics {
@@ -231,6 +236,7 @@ fn answer(engine: &mut Engine, message: Message) {
         }
         Message::Host(looked) => engine.look(looked, Now::read()),
         Message::Connected(peers) => engine.keep_known(&peers, Now::read()),
+        Message::Lists(update) => engine.update_lists(update, Now::read()),
         Message::Sources(answer) => drop(answer.send(engine.sources())),
     }
 }

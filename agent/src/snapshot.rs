@@ -10,9 +10,10 @@ use crate::{
     config::Config,
     decide::KernelState,
     detect::Meter,
+    feeds::state::ListState,
     host::TcpFacts,
     overrides::Overrides,
-    tables::{LinkState, Listener, MapFill, ProgramStats, Sample},
+    tables::{LinkState, ListPackets, Listener, MapFill, ProgramStats, Sample},
 };
 
 /// The ledger's health.
@@ -43,6 +44,10 @@ pub struct Snapshot {
     pub tcp: Arc<TcpFacts>,
     /// Listeners of protected addresses, as the program was told.
     pub listeners: Arc<Vec<Listener>>,
+    /// How the large lists stand.
+    pub lists: Arc<Vec<ListState>>,
+    /// The large lists that the kernel holds, and what they decided about.
+    pub list_packets: Arc<Vec<ListPackets>>,
     /// Where the program is attached.
     pub links: Arc<Vec<LinkState>>,
     /// How full the kernel's tables are.

@@ -148,8 +148,9 @@ pub struct Listener {
 }
 
 /// What a source list entry does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 pub enum ListAction {
     /// Pass everything from there, before any other rule.
     Allow,
@@ -175,6 +176,60 @@ pub struct ListEntry {
     pub action: ListAction,
     /// When it ends by itself; `None` is never.
     pub until: Option<MonotonicNs>,
+}
+
+/// One large list, as the kernel holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListHead {
+    /// Its number among the lists, from 1: by it the kernel's side names it.
+    pub number: u8,
+    /// Its name.
+    pub name: String,
+    /// What happens to its sources.
+    pub action: ListAction,
+    /// When it ends by itself; `None` is never.
+    pub until: Option<MonotonicNs>,
+    /// When its source was last read: seconds since 1970.
+    pub read_at: u64,
+    /// IPv4 prefixes of it.
+    pub v4: u32,
+    /// IPv6 prefixes of it.
+    pub v6: u32,
+}
+
+/// A large list and what it decided about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListPackets {
+    /// The list.
+    pub head: ListHead,
+    /// Packets since it is there, summed over the CPUs.
+    pub packets: u64,
+}
+
+/// A prefix of a large list that its table cannot hold (see [`xdp_common::list_table`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongPrefix {
+    /// The sources.
+    pub prefix: IpNet,
+    /// What happens to them.
+    pub action: ListAction,
+    /// The list's number.
+    pub number: u8,
+    /// When the list ends by itself.
+    pub until: Option<MonotonicNs>,
+}
+
+/// All large lists, ready for the kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListImage {
+    /// The words of the table (see [`xdp_common::list_table`]); none where no list has a prefix for it.
+    pub words: Vec<u64>,
+    /// The lists.
+    pub heads: Vec<ListHead>,
+    /// Prefixes that are not in the table; each prefix once.
+    pub long: Vec<LongPrefix>,
+    /// Every prefix in the table that allows.
+    pub allowed: Vec<IpNet>,
 }
 
 /// What holds for all addresses.
@@ -439,6 +494,12 @@ pub trait KernelTables: Send {
     fn put_entry(&mut self, entry: &ListEntry) -> Result<()>;
     /// Removes one; no error if it is not there.
     fn remove_entry(&mut self, prefix: IpNet) -> Result<()>;
+
+    /// Puts large lists in place of those that are there, as a whole: a source that both hold is never seen without. On an
+    /// error those before go on holding.
+    fn put_lists(&mut self, image: &ListImage) -> Result<()>;
+    /// The large lists that are there, with what they decided about.
+    fn lists(&self) -> Result<Vec<ListPackets>>;
 
     /// Listeners of protected addresses, as the program was told.
     fn listeners(&self) -> Vec<Listener>;

@@ -3,6 +3,7 @@
 
 mod customers;
 mod footprint;
+mod lists;
 mod live;
 mod machine;
 mod prepared;
@@ -34,7 +35,7 @@ struct Group {
     measure: fn() -> Result<Vec<Row>>,
 }
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 11] = [
     Group {
         rows: &["drop_test_run", "established_test_run"],
         measure: test_run::measure,
@@ -58,6 +59,18 @@ const GROUPS: [Group; 8] = [
     Group {
         rows: &["guard_established", "guard_established_cost"],
         measure: proofs::guard,
+    },
+    Group {
+        rows: lists::TEST_RUN,
+        measure: lists::test_run,
+    },
+    Group {
+        rows: lists::LIVE,
+        measure: lists::live,
+    },
+    Group {
+        rows: lists::LOAD,
+        measure: lists::load,
     },
     Group {
         rows: &["first_drop"],

@@ -2,15 +2,18 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
+    net::IpAddr,
     rc::Rc,
     sync::atomic::AtomicU64,
 };
 
+use ipnet::IpNet;
 use xdp_common::{
-    Action, Address, AddressCpu, AddressPolicy, ListEntry, Rung, Settings, SourceLocal, SourceRecord,
+    Action, Address, AddressCpu, AddressPolicy, ListEntry, Listed, Rung, Settings, SourceLocal, SourceRecord,
     address_index::{Found, policy_element},
     known::{KnownBucket, bucket_of},
+    list_filter,
     retry::{Reach, RetryLine, WINDOW_NS, line_of},
     sketch::{self, Block},
     source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK, SAMPLING},
@@ -54,6 +57,14 @@ pub struct HostTables {
     pub policies: HashMap<Address, AddressPolicy>,
     /// The source list: (prefix bits, masked address) → entry.
     pub list: BTreeMap<(u32, [u8; 16]), ListEntry>,
+    /// The large lists, of the same form: who is in one of them, and with what (a list's number and action).
+    pub large: BTreeMap<(u32, [u8; 16]), Listed>,
+    /// Until when a list holds, by its number; without end where there is nothing.
+    pub list_ends_ns: HashMap<u32, u64>,
+    /// Packets that lists decided about, by their numbers.
+    pub list_packets: RefCell<BTreeMap<u32, u64>>,
+    /// Where `list` has anything, and `large` allows: bits of the filter.
+    near: HashSet<u32>,
     /// What the host's sockets answer.
     pub own_socket: Cell<Option<OwnSocket>>,
     /// What they answer for a segment that is no SYN.
@@ -80,6 +91,10 @@ impl Default for HostTables {
             settings: Settings::default(),
             policies: HashMap::new(),
             list: BTreeMap::new(),
+            large: BTreeMap::new(),
+            list_ends_ns: HashMap::new(),
+            list_packets: RefCell::default(),
+            near: HashSet::new(),
             own_socket: Cell::new(None),
             connection: Cell::new(Connection::None),
             listener: Cell::new(Listener::NONE),
@@ -141,8 +156,35 @@ impl HostTables {
 
     /// Adds a list entry.
     pub fn insert_list(&mut self, address: Address, entry: ListEntry) {
-        self.list
-            .insert((entry.prefix_len, masked(address, entry.prefix_len)), entry);
+        let first = masked(address, entry.prefix_len);
+        self.mark(Address::from_bytes(first), entry.prefix_len);
+        self.list.insert((entry.prefix_len, first), entry);
+    }
+
+    /// Adds a prefix of a large list, unless an earlier one has it.
+    pub fn insert_large(&mut self, address: Address, listed: Listed) {
+        let first = masked(address, listed.prefix_len());
+        if !listed.blocks() {
+            self.mark(Address::from_bytes(first), listed.prefix_len());
+        }
+        self.large.entry((listed.prefix_len(), first)).or_insert(listed);
+    }
+
+    /// Sets the filter's bits of a prefix.
+    fn mark(&mut self, first: Address, prefix_len: u32) {
+        let (ip, before) = match IpAddr::from(first) {
+            ip @ IpAddr::V4(_) => (ip, 96),
+            ip @ IpAddr::V6(_) => (ip, 0),
+        };
+        let net = IpNet::new(ip, (prefix_len - before) as u8).expect("a prefix of its family");
+        let mut words = vec![0; list_filter::WORDS as usize];
+        agent::kernel::mark(&mut words, net);
+        let bits = |(at, word): (usize, u64)| {
+            (0..64)
+                .filter(move |bit| word & 1 << bit != 0)
+                .map(move |bit| at as u32 * 64 + bit)
+        };
+        self.near.extend(words.into_iter().enumerate().flat_map(bits));
     }
 
     /// SYNs of a source: (within, over) its rate, as the records and this CPU say.
@@ -186,6 +228,26 @@ impl Tables for HostTables {
 
     fn policy(&self, found: Found) -> Option<&AddressPolicy> {
         self.policies.values().find(|policy| policy.slot == found.slot())
+    }
+
+    fn may_be_listed(&self, source: &Address) -> bool {
+        self.near.contains(&list_filter::bit_of(*source))
+    }
+
+    fn in_lists(&self, source: &Address) -> Listed {
+        let longest = (0..=128)
+            .rev()
+            .find_map(|bits| self.large.get(&(bits, masked(*source, bits))));
+        let holds = |listed: &&Listed| {
+            self.list_ends_ns
+                .get(&listed.list())
+                .is_none_or(|end| self.now_ns() < *end)
+        };
+        longest.filter(holds).copied().unwrap_or(Listed::NONE)
+    }
+
+    fn count_listed(&self, list: u32) {
+        *self.list_packets.borrow_mut().entry(list).or_default() += 1;
     }
 
     fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry> {
@@ -272,6 +334,10 @@ impl Tables for HostTables {
         let (word, value) = line.remember(hash, window);
         line.words[word] = value;
         again
+    }
+
+    fn can_answer(&self) -> bool {
+        self.answers.get().0 > 0
     }
 
     fn may_answer(&self) -> bool {

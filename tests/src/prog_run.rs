@@ -29,6 +29,7 @@ impl ProgRun {
         let capacity = Capacity {
             addresses: 64,
             list_entries: 1_024,
+            list_prefixes: 100_000,
             sources: 1_024,
             known_sources: 1_024,
             retry_lines: 1_024,
@@ -40,6 +41,14 @@ impl ProgRun {
         })?;
         assert!(warnings.is_empty(), "fresh maps give no warnings: {warnings:?}");
         Ok(Self { kernel, bpffs })
+    }
+
+    /// The same maps, opened by somebody else.
+    ///
+    /// # Errors
+    /// They cannot be opened.
+    pub fn second(&self) -> Result<Kernel> {
+        Ok(Kernel::open(self.bpffs.path())?)
     }
 
     /// Runs one frame; what became of it, and which counters moved by how much.

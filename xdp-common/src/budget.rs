@@ -41,10 +41,16 @@ impl Budget {
         self.again_ns = bounded(self.again_ns + elapsed_ns, at_least(AGAIN * ANSWER * self.unit_ns));
     }
 
+    /// Whether a first SYN may be answered now.
+    #[inline(always)]
+    pub const fn can_answer(&self) -> bool {
+        self.saved_ns > 0 || self.unit_ns == 0
+    }
+
     /// Looks at a SYN; true when it may be answered, which is then paid.
     #[inline(always)]
     pub const fn answer(&mut self) -> bool {
-        let may = self.saved_ns > 0 || self.unit_ns == 0;
+        let may = self.can_answer();
         self.saved_ns -= if may { ANSWER * self.unit_ns } else { self.unit_ns };
         may
     }

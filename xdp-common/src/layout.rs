@@ -8,6 +8,7 @@ use crate::{
     connection,
     known::{self, KnownBucket, MaybeKnown},
     list_filter,
+    list_table::{self, LISTS_MAX, ListRecord},
     listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
     retry::RetryLine,
     sketch,
@@ -19,6 +20,7 @@ const _: () = assert!(size_of::<Address>() == 16);
 const _: () = assert!(size_of::<AddressPolicy>() == 2 * 24 + 3 * 8 + 4 + 12);
 const _: () = assert!(size_of::<AddressCpu>() == 64 * 8 + 2 * 16 + 8 + 16);
 const _: () = assert!(size_of::<ListEntry>() == 16);
+const _: () = assert!(size_of::<ListRecord>() == 64);
 const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 4 + 5 * 4);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
@@ -59,6 +61,8 @@ pub struct Capacity {
     pub addresses: u32,
     /// Entries of the source list.
     pub list_entries: u32,
+    /// Prefixes of all lists together.
+    pub list_prefixes: u32,
     /// Exact records of heavy sources.
     pub sources: u32,
     /// Sources that can be known; a power of two.
@@ -74,6 +78,7 @@ impl Default for Capacity {
         Self {
             addresses: 1_024,
             list_entries: 16_384,
+            list_prefixes: 1_250_000,
             sources: 65_536,
             known_sources: 1 << 17,
             retry_lines: 1 << 17,
@@ -93,7 +98,12 @@ impl Capacity {
         self.known_sources / known::WAYS
     }
 
-    /// Bytes that the maps take with so many possible CPUs, all filled. Element overheads are those of the kernel's
+    /// Bytes that the table of all lists takes while there are any; twice that for the moment in which one replaces another.
+    pub const fn list_table_bytes(&self) -> u64 {
+        list_table::words(self.list_prefixes) as u64 * 8
+    }
+
+    /// Bytes that the maps take with so many possible CPUs, all filled, without [`Self::list_table_bytes`]. Element overheads are those of the kernel's
     /// `struct htab_elem` (48 bytes), `struct lpm_trie_node` (40, and up to one intermediate node per entry) and the
     /// hash buckets (16).
     pub const fn memory_bytes(&self, cpus: u64) -> u64 {
@@ -101,11 +111,13 @@ impl Capacity {
             + LOCAL_SLOTS as u64 * size_of::<SourceLocal>() as u64
             + listener::LOCAL_SLOTS as u64 * size_of::<ListenerLocal>() as u64
             + connection::PAGES as u64 * size_of::<connection::Page>() as u64
-            + size_of::<CpuState>() as u64;
+            + size_of::<CpuState>() as u64
+            + (LISTS_MAX + 1) as u64 * 8;
         let addresses = address_index::buckets(self.addresses) as u64 * size_of::<AddressBucket>() as u64
             + self.slots() as u64 * (2 * size_of::<AddressPolicy>() + size_of::<RateBucket>()) as u64;
         let filter = list_filter::WORDS as u64 * 8;
-        let list = filter + self.list_entries as u64 * (2 * (40 + 16) + size_of::<ListEntry>() as u64);
+        let records = (LISTS_MAX + 1) as u64 * size_of::<ListRecord>() as u64;
+        let list = filter + records + self.list_entries as u64 * (2 * (40 + 16) + size_of::<ListEntry>() as u64);
         let sources = self.sources as u64 * (48 + 16 + 16 + size_of::<SourceRecord>() as u64);
         let sketch = sketch::BLOCKS as u64 * size_of::<sketch::Block>() as u64;
         let proofs = self.known_buckets() as u64 * size_of::<KnownBucket>() as u64
@@ -124,6 +136,7 @@ mod pod {
         Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
         address_index::AddressBucket,
         known::{KnownBucket, MaybeKnown},
+        list_table::ListRecord,
         listener::{ListenerFacts, ListenerKey, ListenerLocal},
         retry::RetryLine,
         sketch::Block,
@@ -144,6 +157,7 @@ mod pod {
         CpuState,
         KnownBucket,
         ListEntry,
+        ListRecord,
         ListenerFacts,
         ListenerKey,
         ListenerLocal,

@@ -20,8 +20,10 @@ pub struct ListEntry {
     pub prefix_len: u32,
     /// A [`ListAction`].
     pub action: u8,
+    /// The number of the list that it belongs to (see [`list_table`](crate::list_table)); 0: made by hand.
+    pub list: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
 }
 
 /// Expired entries that one look-up steps over before it gives up and treats the source as not listed. The agent
@@ -35,8 +37,14 @@ impl ListEntry {
             until_ns,
             prefix_len,
             action: action as u8,
-            reserved: [0; 3],
+            list: 0,
+            reserved: [0; 2],
         }
+    }
+
+    /// The same as a part of the list with this number.
+    pub const fn of_list(self, list: u8) -> Self {
+        Self { list, ..self }
     }
 
     /// The action while the entry lasts.

@@ -17,6 +17,12 @@ pub const ADDRESS_RATE: &str = "ADDRESS_RATE";
 pub const LIST_FILTER: &str = "LIST_FILTER";
 /// LPM trie: source prefix → [`crate::ListEntry`].
 pub const SOURCE_LIST: &str = "SOURCE_LIST";
+/// Array of one map, an array of words: the table of [`crate::list_table`]. Empty while there are no lists.
+pub const LISTS: &str = "LISTS";
+/// Array of [`crate::list_table::ListRecord`], by the list's number.
+pub const LIST_RECORDS: &str = "LIST_RECORDS";
+/// Per-CPU array of words, by the list's number: packets that it decided about.
+pub const LIST_PACKETS: &str = "LIST_PACKETS";
 /// Array of [`crate::sketch::Block`].
 pub const SKETCH: &str = "SKETCH";
 /// LRU hash: heavy source → [`crate::SourceRecord`].
@@ -50,6 +56,9 @@ pub const ALL: &[&str] = &[
     ADDRESS_RATE,
     LIST_FILTER,
     SOURCE_LIST,
+    LISTS,
+    LIST_RECORDS,
+    LIST_PACKETS,
     SKETCH,
     SOURCES,
     SOURCE_LOCAL,

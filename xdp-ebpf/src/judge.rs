@@ -84,6 +84,11 @@ fn stages<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
     if let Some(reason) = list::stage(packet, tables) {
         return Verdict::within(reason);
     }
+    // A SYN to one of ours is looked for in the large lists only where it would be granted something (see `syn`).
+    let asks_later = found.is_protected() && packet.transport == Transport::Tcp && packet.is_syn();
+    if !asks_later && list::blocks(packet, tables) {
+        return Verdict::within(Reason::Blocked);
+    }
     if !found.is_protected() {
         return Verdict::within(Reason::NotOurs);
     }

@@ -6,6 +6,7 @@
 mod account;
 mod clock;
 mod handshake;
+mod lists;
 mod maps;
 mod options;
 mod sample;

@@ -4,21 +4,24 @@
 use core::{cell::Cell, ptr};
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
+    bindings::{BPF_F_MMAPABLE, BPF_NOEXIST},
+    btf_maps,
     helpers::generated::{bpf_ktime_get_ns, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
-    macros::map,
+    macros::{btf_map, map},
     maps::{
         Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray, RingBuf, lpm_trie::Key, ring_buf::RingBufEntry,
     },
     programs::XdpContext,
 };
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Mode, Sample, Settings, SourceLocal, SourceRecord,
+    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, ListRecord, Listed, Mode, Sample, Settings, SourceLocal,
+    SourceRecord,
     address_index::{self, AddressBucket, Found},
     connection,
     known::{self, KnownBucket, MaybeKnown},
     layout::{RateBucket, SAMPLE_RING_BYTES},
     list_filter,
+    list_table::{self, LISTS_MAX},
     listener::{self, FRESH_NS, ListenerFacts, ListenerKey, ListenerLocal, state},
     retry::{self, Reach, RetryLine},
     sketch::{self, Block},
@@ -31,7 +34,7 @@ use xdp_ebpf::{
     reply::options::{self, Options},
 };
 
-use crate::{clock, options::options_of, socket, verifier::below, word::KernelWord};
+use crate::{clock, lists, options::options_of, socket, verifier::below, word::KernelWord};
 
 /// Written by the agent, read for each packet. One element.
 #[map]
@@ -53,13 +56,29 @@ static ADDRESS_CPU: PerCpuArray<AddressCpu> = PerCpuArray::pinned(1_025, 0);
 #[map]
 static ADDRESS_RATE: Array<RateBucket> = Array::pinned(1_025, 0);
 
-/// Where SOURCE_LIST has entries at all. Written by the agent: bits before entries. Never full.
+/// Where SOURCE_LIST has entries at all, and where LISTS allow. Written by the agent: bits before entries. Never full.
 #[map]
 static LIST_FILTER: Array<u64> = Array::pinned(list_filter::WORDS, 0);
 
 /// Listed source prefixes. Written by the agent, read for each packet. Full: the agent refuses the entry.
 #[map]
 static SOURCE_LIST: LpmTrie<[u8; 16], ListEntry> = LpmTrie::pinned(16_384, 0);
+
+/// The table of all lists, as large as the agent makes it. The agent fills one that nobody sees, then puts it here in place of
+/// the one before. Full: the agent refuses the list, and the version before stays.
+#[btf_map]
+static LISTS: btf_maps::ArrayOfMaps<ListTable, 1> = btf_maps::ArrayOfMaps::new();
+
+/// What LISTS holds. The size here is none: the agent makes the map by its limits before the loader sees it.
+pub(crate) type ListTable = btf_maps::Array<u64, 1, { BPF_F_MMAPABLE as usize }>;
+
+/// By the list's number: until when it holds. Written by the agent. Full: the agent refuses the list.
+#[map]
+static LIST_RECORDS: Array<ListRecord> = Array::pinned(LISTS_MAX + 1, 0);
+
+/// By the list's number: packets that it decided about. Each CPU writes its own; the agent sums.
+#[map]
+static LIST_PACKETS: PerCpuArray<u64> = PerCpuArray::pinned(LISTS_MAX + 1, 0);
 
 /// Written by all CPUs without locks (a lost count is harmless, see [`xdp_common::sketch`]). Never full.
 #[map]
@@ -194,6 +213,18 @@ pub(crate) fn settings() -> Option<&'static Settings> {
     SETTINGS.get(0)
 }
 
+/// The table of all lists that holds now.
+#[inline(always)]
+pub(crate) fn list_table() -> Option<&'static ListTable> {
+    LISTS.get(0)
+}
+
+/// Until when the list holds that decides.
+#[inline(always)]
+pub(crate) fn list_end_ns(listed: Listed) -> u64 {
+    LIST_RECORDS.get(listed.list()).map_or(0, |record| record.until_ns)
+}
+
 /// Room for a sample, if the ring has any.
 #[inline(always)]
 pub(crate) fn reserve_sample() -> Option<RingBufEntry<Sample>> {
@@ -324,11 +355,39 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
-    fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry> {
+    fn may_be_listed(&self, source: &Address) -> bool {
         let (word, bit) = list_filter::place(list_filter::bit_of(*source));
-        if LIST_FILTER.get(word)? & bit == 0 {
-            return None;
+        LIST_FILTER.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    #[inline(always)]
+    fn in_lists(&self, source: &Address) -> Listed {
+        let Some(table) = list_table() else {
+            return Listed::NONE;
+        };
+        if !list_table::is_for_table(*source) {
+            return Listed::NONE;
         }
+        let place = list_table::place(*source);
+        if !table
+            .get(place.filter_word)
+            .is_some_and(|word| word & place.filter_mask != 0)
+        {
+            return Listed::NONE;
+        }
+        lists::listed(place.bucket, place.rest, self.now_ns())
+    }
+
+    #[inline(always)]
+    fn count_listed(&self, list: u32) {
+        if let Some(packets) = LIST_PACKETS.get_ptr_mut(list) {
+            // SAFETY: this CPU's element; XDP runs to its end on one CPU.
+            unsafe { *packets += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry> {
         SOURCE_LIST.get(Key::new(prefix_len, source.to_bytes()))
     }
 
@@ -469,6 +528,11 @@ impl Tables for KernelTables<'_> {
                 .write_volatile(value);
         }
         again
+    }
+
+    #[inline(always)]
+    fn can_answer(&self) -> bool {
+        self.with_cpu(|cpu| cpu.budget.can_answer()).unwrap_or(false)
     }
 
     #[inline(always)]

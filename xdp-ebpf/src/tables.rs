@@ -1,7 +1,7 @@
 //! What the judge may look up and change: the kernel's maps in the program, plain memory in tests on the host.
 
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, ListEntry, Settings, SourceLocal, SourceRecord,
+    Address, AddressCpu, AddressPolicy, ListEntry, Listed, Settings, SourceLocal, SourceRecord,
     address_index::Found,
     listener::{ListenerFacts, state},
     word::SharedWord,
@@ -99,7 +99,14 @@ pub trait Tables {
     fn find(&self, destination: &Address) -> Found;
     /// Its policy.
     fn policy(&self, found: Found) -> Option<&AddressPolicy>;
-    /// The longest listed prefix of at most `prefix_len` bits that holds the source.
+    /// Whether the source list's trie may hold the source, or a list that allows: a bit of a filter. If not, nothing but a
+    /// list that blocks can decide about it.
+    fn may_be_listed(&self, source: &Address) -> bool;
+    /// What the large lists say of a source: the longest prefix of a list that has not ended.
+    fn in_lists(&self, source: &Address) -> Listed;
+    /// Counts a packet that a list decided about.
+    fn count_listed(&self, list: u32);
+    /// The longest prefix of at most `prefix_len` bits in the source list's trie that holds the source.
     fn listed(&self, source: &Address, prefix_len: u32) -> Option<&ListEntry>;
     /// What all CPUs share of an address; of slot 0, of all addresses.
     fn address_rate(&self, slot: u32) -> Option<SharedAddress<Self::Word>>;
@@ -127,6 +134,8 @@ pub trait Tables {
     fn remember_known(&self, hash: u64);
     /// Whether the SYN with this hash came before, see [`xdp_common::retry`]; it is remembered.
     fn came_again(&self, hash: u64) -> bool;
+    /// Whether this CPU can pay for an answer to a first SYN.
+    fn can_answer(&self) -> bool;
     /// Pays for an answer to a first SYN, if this CPU can.
     fn may_answer(&self) -> bool;
     /// Pays for an answer to a retransmission, if this CPU can.

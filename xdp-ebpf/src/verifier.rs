@@ -27,6 +27,16 @@ pub(crate) fn forget(word: u64, unknown: u64) -> u64 {
     word
 }
 
+/// All ones of a number with its highest bit set, zero of others: by arithmetic, where the code generator would make a branch
+/// of it, and the verifier would go both ways.
+#[inline(always)]
+pub(crate) fn sign(word: u64) -> u64 {
+    let mut word = word;
+    // SAFETY: one arithmetic instruction on a register.
+    unsafe { asm!("{word} s>>= 63", word = inout(reg) word, options(pure, nomem, nostack)) };
+    word
+}
+
 /// What was written to maps before this is read from there after it: values that the verifier knows nothing of. An
 /// assembly block without its options may touch any memory, so the code generator cannot keep values in registers.
 #[inline(always)]

@@ -36,7 +36,10 @@ struct Checked {
     allow: usize,
     block: usize,
     mode: crate::tables::Mode,
+    lists: usize,
     memory_bytes: u64,
+    /// Of the table of lists, in bytes; twice as much while one replaces another. 0 without lists.
+    list_table_bytes: u64,
     warnings: Vec<String>,
 }
 
@@ -51,7 +54,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         allow: count(crate::tables::ListAction::Allow),
         block: count(crate::tables::ListAction::Block),
         mode: config.mode,
+        lists: config.lists.len(),
         memory_bytes: kernel::memory_bytes(&config.capacity)?,
+        list_table_bytes: if config.lists.is_empty() {
+            0
+        } else {
+            config.capacity.list_table_bytes()
+        },
         warnings: config.warnings.iter().map(ToString::to_string).chain(advice).collect(),
         file,
     };
@@ -75,6 +84,13 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         "Its tables take {:.1} MiB of locked memory when they are full.",
         checked.memory_bytes as f64 / f64::from(1 << 20)
     );
+    if checked.lists > 0 {
+        println!(
+            "Its {} lists take {:.1} MiB besides (limits.list_prefixes), twice that while one version replaces another.",
+            checked.lists,
+            checked.list_table_bytes as f64 / f64::from(1 << 20)
+        );
+    }
     for warning in &checked.warnings {
         eprintln!("warning: {warning}");
     }

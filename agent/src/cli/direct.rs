@@ -11,7 +11,10 @@ use crate::{
     clock::Now,
     config::{Config, ConfigFile, load_text, prefix},
     control::{
-        api::{BlockRequest, Done, ListView, ListenersView, RemoveRequest, RungRequest, RungView, StatusView},
+        api::{
+            BlockRequest, Done, LargeListView, ListView, ListenersView, RemoveRequest, RungRequest, RungView,
+            StatusView,
+        },
         view,
     },
     decide::{
@@ -91,7 +94,15 @@ impl Direct {
 
     /// `list`.
     pub(super) fn list(&self) -> Result<ListView, Refusal> {
-        Ok(view::list_of_kernel(&KernelState::read(&self.kernel)?, self.now))
+        Ok(ListView {
+            lists: self.large_lists()?,
+            ..view::list_of_kernel(&KernelState::read(&self.kernel)?, self.now)
+        })
+    }
+
+    /// `lists`.
+    pub(super) fn large_lists(&self) -> Result<Vec<LargeListView>, Refusal> {
+        view::large_lists_of_kernel(&self.kernel, self.now)
     }
 
     /// `rung` without arguments.

@@ -30,7 +30,7 @@ pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> 
 }
 
 fn show(list: &ListView) {
-    if list.blackholes.is_empty() && list.sources.is_empty() {
+    if list.blackholes.is_empty() && list.sources.is_empty() && list.lists.is_empty() {
         println!("Nothing is blocked, blackholed or allowed.");
         return;
     }
@@ -57,6 +57,21 @@ fn show(list: &ListView) {
             by,
             since,
             reason,
+        ]);
+    }
+    for large in &list.lists {
+        table.add_row([
+            format!("{} list", large.action),
+            format!(
+                "{}: {} prefixes, {} packets",
+                large.name,
+                large.v4 + large.v6,
+                large.packets
+            ),
+            print::until(large.until),
+            large.from.as_deref().map_or_else(|| "-".to_owned(), print::clean),
+            print::until(large.read),
+            large.problem.as_deref().map_or_else(|| "-".to_owned(), print::clean),
         ]);
     }
     print::print(&table);

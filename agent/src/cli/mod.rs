@@ -9,6 +9,7 @@ mod detach;
 mod direct;
 mod list;
 mod listeners;
+mod lists;
 mod mode;
 mod print;
 mod reload;
@@ -52,6 +53,7 @@ Under attack, in this order:
   agent block-ip 198.51.100.0/24 --ttl 30m    drop everything from there
   agent block-ip 203.0.113.7                  blackhole one of our own addresses
   agent list                                  what is blocked, by whom, until when
+  agent lists                                 how the large lists stand, and what each has decided about
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or wrong configuration.";
 
@@ -82,6 +84,7 @@ enum Verb {
     Sources(sources::Args),
     Samples(samples::Args),
     List(list::Args),
+    Lists(lists::Args),
     Rung(rung::Args),
     Listeners(listeners::Args),
     BlockIp(block_ip::Args),
@@ -141,6 +144,7 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
         Verb::Sources(args) => sources::run(args, context).await,
         Verb::Samples(args) => samples::run(args, context).await,
         Verb::List(args) => list::run(args, context).await,
+        Verb::Lists(args) => lists::run(args, context).await,
         Verb::Rung(args) => rung::run(args, context).await,
         Verb::Listeners(args) => listeners::run(args, context).await,
         Verb::BlockIp(args) => block_ip::run(args, context).await,

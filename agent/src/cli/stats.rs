@@ -78,6 +78,9 @@ fn all_addresses(stats: &StatsView) {
         ]);
     }
     print::print(&table);
+    for (name, packets) in &stats.lists {
+        println!("list {name}: {packets} packets");
+    }
 }
 
 /// Only where this host terminates can it see handshakes complete.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::units::{Burst, Interval, Rate, Span, Ttl};
 use crate::{
     ladder::{HighestRung, MethodChoice},
-    tables::{Mode, XdpMode},
+    tables::{ListAction, Mode, XdpMode},
 };
 
 /// The whole file. Only `interfaces` must be set.
@@ -42,6 +42,10 @@ pub struct ConfigFile {
     pub verify: Verify,
     /// One section for each address that differs from thresholds.address or from verify.
     pub address: Vec<AddressOverride>,
+    /// One section for each large list of sources, read from a file or a URL: see `agent lists`. The
+    /// longest prefix decides over all lists, `allow`, `block` and what was blocked by hand. Of two
+    /// that are the same, the one made by hand decides, then the list that stands first here.
+    pub list: Vec<ListSection>,
     /// The socket that the other commands of `agent` speak to.
     pub control: Control,
     /// Prometheus metrics.
@@ -72,6 +76,7 @@ impl Default for ConfigFile {
             thresholds: Thresholds::default(),
             verify: Verify::default(),
             address: Vec::new(),
+            list: Vec::new(),
             control: Control::default(),
             metrics: Metrics::default(),
             state: State::default(),
@@ -221,6 +226,58 @@ pub struct AddressOverride {
     pub rung: Option<HighestRung>,
 }
 
+/// One large list of sources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ListSection {
+    /// Name, by which counters and commands know it: at most 32 of a-z, 0-9, "-", "_" and ".".
+    #[schemars(extend("examples" = ["drop"]))]
+    pub name: String,
+    /// Where it is read from: the path of a file, or a URL that begins with https:// or http://. One
+    /// address or prefix a line, with comments behind # or ;, or one JSON object a line, with the
+    /// prefix under "prefix", "cidr", "network" or "ip".
+    #[schemars(extend("examples" = ["https://www.spamhaus.org/drop/drop_v4.json"]))]
+    pub from: String,
+    /// "block" drops what comes from there, "allow" lets it pass whatever else holds.
+    #[schemars(extend("examples" = ["block"]))]
+    pub action: ListAction,
+    /// It is read anew so often: 1s to 20d. Until that succeeds, the last good version stays.
+    #[schemars(extend("examples" = ["1h"]))]
+    #[serde(default = "ListSection::refresh")]
+    pub refresh: Span,
+    /// It ends when it could not be read for so long: a duration, or "never".
+    #[schemars(extend("examples" = ["7d"]))]
+    #[serde(default = "ListSection::ttl")]
+    pub ttl: Ttl,
+    /// It ends at this time, whatever was read.
+    #[schemars(extend("examples" = ["2030-01-01T00:00:00Z"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// A version with more lines than this that are no prefix is refused, and the last good one
+    /// stays.
+    #[schemars(extend("examples" = [0]))]
+    #[serde(default)]
+    pub max_invalid: u32,
+    /// Reading it may take so long: 1s to 1h.
+    #[schemars(extend("examples" = ["30s"]))]
+    #[serde(default = "ListSection::timeout")]
+    pub timeout: Span,
+}
+
+impl ListSection {
+    const fn refresh() -> Span {
+        span(3_600)
+    }
+
+    const fn ttl() -> Ttl {
+        Ttl::Never
+    }
+
+    const fn timeout() -> Span {
+        span(30)
+    }
+}
+
 /// The control socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -309,6 +366,9 @@ pub struct Limits {
     pub addresses: u32,
     /// Entries of the source list (allowed and blocked prefixes together) at most.
     pub list_entries: u32,
+    /// Prefixes of all lists together at most. While there are lists, each takes 16 bytes, used or
+    /// not, besides 3 MiB; twice that for the moment in which a new version replaces one.
+    pub list_prefixes: u32,
     /// Sources with an exact record at most. A source gets one when it is heavy.
     pub sources: u32,
     /// Sources that can be known (see verify.known_for) at most: a power of two. 4 bytes each.
@@ -326,6 +386,7 @@ impl Default for Limits {
         Self {
             addresses: 1_024,
             list_entries: 16_384,
+            list_prefixes: 1_250_000,
             sources: 65_536,
             known_sources: 131_072,
             retry_memory: 8,

@@ -14,6 +14,7 @@ use xdp_common::{layout::Capacity, retry::RetryLine};
 use super::{
     ConfigFile, Problem,
     file::{AddressOverride, Log, Verify},
+    lists::List,
     prefix, source_list,
     units::{Burst, Interval, Rate, Ttl},
 };
@@ -59,6 +60,8 @@ pub struct Config {
     pub protected: BTreeMap<IpAddr, ProtectedAddress>,
     /// Source list entries of the file; they never expire.
     pub list: BTreeMap<IpNet, ListAction>,
+    /// Large lists.
+    pub lists: Vec<List>,
     /// Lifetime of a block that names none.
     pub block_ttl: Ttl,
     /// Threshold of an address that has none of its own.
@@ -117,6 +120,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     let mut protected = resolver.protected();
     resolver.apply_overrides(&mut protected);
     let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
+    let lists = super::lists::resolve(&file.list, &mut resolver.problems, &mut resolver.warnings);
     let metrics = resolver.metrics();
     let config = Config {
         path: path.to_owned(),
@@ -124,6 +128,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         interfaces: file.interfaces.clone(),
         protected,
         list,
+        lists,
         block_ttl: file.block_ttl,
         address_limit: common_limit(file),
         source_limit: limit(file.thresholds.source.syn_rate, file.thresholds.source.syn_burst),
@@ -137,6 +142,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         capacity: Capacity {
             addresses: file.limits.addresses,
             list_entries: file.limits.list_entries,
+            list_prefixes: file.limits.list_prefixes,
             sources: file.limits.sources,
             known_sources: file.limits.known_sources,
             retry_lines: retry_lines(file.limits.retry_memory),
@@ -220,6 +226,7 @@ impl Resolver<'_> {
         let sizes = [
             ("limits.addresses", limits.addresses, 1, 16_384),
             ("limits.list_entries", limits.list_entries, 16, 1_048_576),
+            ("limits.list_prefixes", limits.list_prefixes, 1_000, 4_000_000),
             ("limits.sources", limits.sources, 1_024, 1_048_576),
             ("limits.known_sources", limits.known_sources, 1_024, 16_777_216),
             ("limits.retry_memory", limits.retry_memory, 1, 1_024),

@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{api::ApiError, error::kind_of};
-use crate::decide::Refusal;
+use crate::{decide::Refusal, tls};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ impl Client {
             socket: socket.to_owned(),
             source,
         };
-        let http = reqwest::Client::builder()
+        let http = tls::without()
             .unix_socket(socket.to_owned())
             .no_proxy()
             .build()

@@ -16,9 +16,9 @@ use tokio::{
 
 use super::{
     api::{
-        AllowRequest, BlockRequest, Done, ListView, ListenersView, ModeRequest, ModeView, RemoveRequest, RungRequest,
-        RungView, SampleView, SourcesQuery, SourcesView, StatsQuery, StatsView, StatusView, TargetQuery,
-        ThresholdRequest, ThresholdView,
+        AllowRequest, BlockRequest, Done, LargeListView, ListView, ListenersView, ModeRequest, ModeView,
+        RefreshRequest, RemoveRequest, RungRequest, RungView, SampleView, SourcesQuery, SourcesView, StatsQuery,
+        StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
     },
     error::Failure,
     peer::Peer,
@@ -28,6 +28,7 @@ use crate::{
     command::{Command, Message, Order},
     config,
     decide::Refusal,
+    feeds::task::Refresh,
     host::HostFacts,
     snapshot::Snapshot,
     tables::SourceUsage,
@@ -45,6 +46,8 @@ pub struct Handle {
     pub engine: mpsc::Sender<Message>,
     /// From the engine.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// To the keeper of the lists.
+    pub lists: mpsc::Sender<Refresh>,
     /// The control socket, where the command line named another than the configuration.
     pub socket: Option<PathBuf>,
 }
@@ -71,6 +74,8 @@ fn router(handle: Handle) -> Router {
         .route("/v1/sources", get(sources))
         .route("/v1/samples", get(samples))
         .route("/v1/list", get(list))
+        .route("/v1/lists", get(lists))
+        .route("/v1/lists/refresh", post(refresh_lists))
         .route("/v1/blocks", post(block).delete(unblock))
         .route("/v1/allows", post(allow).delete(unallow))
         .route(
@@ -131,6 +136,15 @@ impl Handle {
         self.order(Command::Reload(Box::new(config)), actor).await
     }
 
+    /// Has lists read now, and waits until they were.
+    async fn refresh(&self, name: Option<String>, actor: &str) -> Result<Done, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        tracing::info!(actor, command = "lists refresh", list = name, "reading lists");
+        let order = Refresh { name, answer };
+        self.lists.send(order).await.map_err(|_| stopping())?;
+        answered.await.map_err(|_| stopping())?
+    }
+
     async fn sources(&self) -> Result<Vec<SourceUsage>, Refusal> {
         let (answer, answered) = oneshot::channel();
         self.send(Message::Sources(answer)).await?;
@@ -176,6 +190,18 @@ async fn samples(State(handle): State<Handle>) -> Json<Vec<SampleView>> {
 
 async fn list(State(handle): State<Handle>) -> Json<ListView> {
     Json(view::list(&handle.snapshot()))
+}
+
+async fn lists(State(handle): State<Handle>) -> Json<Vec<LargeListView>> {
+    Json(view::large_lists(&handle.snapshot()))
+}
+
+async fn refresh_lists(
+    State(handle): State<Handle>,
+    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Body(request): Body<RefreshRequest>,
+) -> Answer<Done> {
+    Ok(Json(handle.refresh(request.name, &actor).await?))
 }
 
 async fn thresholds(State(handle): State<Handle>) -> Json<Vec<ThresholdView>> {
@@ -277,7 +303,7 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
         Some(
-            "there are /v1/status, stats, sources, samples, list, blocks, allows, thresholds, rungs, listeners, mode, reload and \
+            "there are /v1/status, stats, sources, samples, list, lists, blocks, allows, thresholds, rungs, listeners, mode, reload and \
              detach"
                 .to_owned(),
         ),

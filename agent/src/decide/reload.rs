@@ -76,6 +76,7 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
     difference.changes.extend(interfaces(old, new));
     difference.changes.extend(addresses(old, new));
     difference.changes.extend(lists(old, new));
+    difference.changes.extend(large_lists(old, new));
     difference.needs_restart = needs_restart(old, new);
     difference
 }
@@ -160,6 +161,24 @@ fn lists(old: &Config, new: &Config) -> Vec<String> {
     removed.chain(added).collect()
 }
 
+fn large_lists(old: &Config, new: &Config) -> Vec<String> {
+    let named = |config: &Config, name: &str| config.lists.iter().find(|list| list.name == name).cloned();
+    let removed = old.lists.iter().filter(|list| named(new, &list.name).is_none());
+    let mut changes: Vec<String> = removed.map(|list| format!("list: - {}", list.name)).collect();
+    for list in &new.lists {
+        match named(old, &list.name) {
+            None => changes.push(format!("list: + {} ({} {})", list.name, list.action, list.from)),
+            Some(before) if before != *list => changes.push(format!("list {}: changed", list.name)),
+            Some(_) => {}
+        }
+    }
+    let order = |config: &Config| config.lists.iter().map(|list| list.name.clone()).collect::<Vec<_>>();
+    if changes.is_empty() && order(old) != order(new) {
+        changes.push("list: the order of the lists has changed".to_owned());
+    }
+    changes
+}
+
 fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let fixed = [
         ("control.socket", old.socket == new.socket),
@@ -172,6 +191,10 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         (
             "limits.list_entries",
             old.capacity.list_entries == new.capacity.list_entries,
+        ),
+        (
+            "limits.list_prefixes",
+            old.capacity.list_prefixes == new.capacity.list_prefixes,
         ),
         ("limits.sources", old.capacity.sources == new.capacity.sources),
         (

@@ -2,6 +2,7 @@
 //! Every method takes the instant from outside, so that tests own the clock.
 
 mod commands;
+mod lists;
 mod look;
 mod poll;
 mod reload;
@@ -22,11 +23,12 @@ use crate::{
     control::api::Done,
     decide::{KernelState, Refusal, World},
     detect::Meter,
+    feeds::state::ListState,
     host::{Host, HostFacts, TcpFacts},
     ledger::{Installed, JournalEntry, Ledger},
     overrides::{Change, Overrides},
     snapshot::{LedgerHealth, Snapshot},
-    tables::{KernelTables, LinkState, ListAction, Listener, MapFill, ProgramStats, Sample, SourceUsage},
+    tables::{KernelTables, LinkState, ListAction, ListPackets, Listener, MapFill, ProgramStats, Sample, SourceUsage},
 };
 
 /// Changes how much is logged.
@@ -46,6 +48,8 @@ pub struct Engine {
     tcp: Arc<TcpFacts>,
     watch: Watch,
     listeners: Arc<Vec<Listener>>,
+    lists: Arc<Vec<ListState>>,
+    list_packets: Arc<Vec<ListPackets>>,
     links: Arc<Vec<LinkState>>,
     fills: Arc<Vec<MapFill>>,
     programs: Arc<Vec<ProgramStats>>,
@@ -213,16 +217,18 @@ impl Engine {
             meter: Arc::clone(&self.meter),
             tcp: Arc::clone(&self.tcp),
             listeners: Arc::clone(&self.listeners),
+            lists: Arc::clone(&self.lists),
+            list_packets: Arc::clone(&self.list_packets),
             links: Arc::clone(&self.links),
             fills: Arc::clone(&self.fills),
             programs: Arc::clone(&self.programs),
             samples: Arc::clone(&self.samples),
             ledger: self.ledger_health(),
-            warnings: self.warnings(),
+            warnings: self.warnings(now),
         }
     }
 
-    fn warnings(&self) -> Vec<String> {
+    fn warnings(&self, now: Now) -> Vec<String> {
         let links = self
             .links
             .iter()
@@ -232,6 +238,7 @@ impl Engine {
             .cloned()
             .chain(links)
             .chain(self.host_warnings())
+            .chain(self.list_warnings(now))
             .chain(self.poll_problem.clone())
             .collect()
     }

@@ -32,6 +32,7 @@ impl Engine {
         }
         self.programs = Arc::new(self.tables.programs()?);
         self.links = Arc::new(self.tables.links()?);
+        self.list_packets = Arc::new(self.tables.lists()?);
         if self.polls.is_multiple_of(FILLS_EVERY) {
             self.fills = Arc::new(self.tables.fills()?);
         }

@@ -43,6 +43,7 @@ impl Collector for Exporter {
         thresholds(&mut out, &snapshot)?;
         ladder(&mut out, &snapshot)?;
         lists(&mut out, &snapshot)?;
+        large_lists(&mut out, &snapshot)?;
         kernel(&mut out, &snapshot)?;
         agent(&mut out, &snapshot)
     }
@@ -273,6 +274,49 @@ fn lists(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         "protected_addresses",
         "Protected addresses",
         float(snapshot.kernel.addresses.len()),
+    )
+}
+
+fn large_lists(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let label = |name: &str| vec![("list", name.to_owned())];
+    let packets = snapshot.list_packets.iter().map(|list| {
+        let action = list.head.action.to_string();
+        let labels = vec![("list", list.head.name.clone()), ("action", action)];
+        (labels, list.packets)
+    });
+    out.counters("list_packets", "Packets that a large list decided about", packets)?;
+    let lists = || snapshot.lists.iter();
+    let prefixes = lists().flat_map(|list| {
+        [("ipv4", list.v4), ("ipv6", list.v6)].map(|(family, count)| {
+            let labels = vec![("list", list.name.clone()), ("family", family.to_owned())];
+            (labels, float(count))
+        })
+    });
+    out.gauges("list_prefixes", "Prefixes of a large list", prefixes)?;
+    let invalid = lists().map(|list| (label(&list.name), float(list.invalid)));
+    out.gauges(
+        "list_invalid_lines",
+        "Lines of a large list that are no prefix",
+        invalid,
+    )?;
+    let conflicts = lists().map(|list| (label(&list.name), float(list.conflicts)));
+    out.gauges(
+        "list_conflicts",
+        "Prefixes of a large list that an earlier list decides otherwise",
+        conflicts,
+    )?;
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles anyway")]
+    let age = lists().filter_map(|list| Some((label(&list.name), list.age_seconds(snapshot.now.wall)? as f64)));
+    out.gauges(
+        "list_age_seconds",
+        "Time since the version of a large list that holds was read",
+        age,
+    )?;
+    let healthy = lists().map(|list| (label(&list.name), yes(list.warning(snapshot.now.wall).is_none())));
+    out.gauges(
+        "list_healthy",
+        "0 while a large list could not be read, or has ended",
+        healthy,
     )
 }
 

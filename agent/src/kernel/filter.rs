@@ -11,6 +11,8 @@ pub(super) struct Filter {
     map: Array<MapData, u64>,
     /// What the map holds.
     words: Vec<u64>,
+    /// What stays set, whatever else goes.
+    kept: Vec<u64>,
 }
 
 impl Filter {
@@ -20,19 +22,35 @@ impl Filter {
             .iter()
             .collect::<std::result::Result<Vec<u64>, _>>()
             .map_err(|error| convert::failed("read", map_name::LIST_FILTER, &error))?;
-        Ok(Self { map, words })
+        let kept = vec![0; words.len()];
+        Ok(Self { map, words, kept })
     }
 
-    /// Sets the bits of one more prefix.
-    pub(super) fn add(&mut self, prefix: IpNet) -> Result<()> {
+    /// Every bit that is set now stays.
+    pub(super) fn keep_what_is_set(&mut self) {
+        self.kept.clone_from(&self.words);
+    }
+
+    /// The bits of these prefixes stay, and no others.
+    pub(super) fn keep(&mut self, prefixes: &[IpNet]) {
+        self.kept.fill(0);
+        for prefix in prefixes {
+            mark(&mut self.kept, *prefix);
+        }
+    }
+
+    /// Sets the bits of more prefixes.
+    pub(super) fn add(&mut self, prefixes: impl IntoIterator<Item = IpNet>) -> Result<()> {
         let mut wanted = self.words.clone();
-        mark(&mut wanted, prefix);
+        for prefix in prefixes {
+            mark(&mut wanted, prefix);
+        }
         self.write(wanted)
     }
 
-    /// Sets the bits of these prefixes and clears all others.
+    /// Sets the bits of these prefixes and clears all others but those that stay.
     pub(super) fn set_exactly<'a>(&mut self, prefixes: impl Iterator<Item = &'a IpNet>) -> Result<()> {
-        let mut wanted = vec![0; self.words.len()];
+        let mut wanted = self.kept.clone();
         for prefix in prefixes {
             mark(&mut wanted, *prefix);
         }
@@ -54,7 +72,7 @@ impl Filter {
 }
 
 /// Sets every bit that an address of the prefix can have.
-fn mark(words: &mut [u64], prefix: IpNet) {
+pub fn mark(words: &mut [u64], prefix: IpNet) {
     let mut set = |bit: u32| {
         let (word, mask) = list_filter::place(bit);
         if let Some(word) = words.get_mut(word as usize) {

@@ -2,9 +2,9 @@
 
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned, programs::ProgramError};
 use aya_log::EbpfLogger;
-use xdp_common::layout::Capacity;
+use xdp_common::{layout::Capacity, map_name};
 
-use super::{answers, attach, handshakes, maps, pins::Pins};
+use super::{answers, attach, handshakes, list_table, maps, pins::Pins};
 use crate::tables::{Result, TableError};
 
 /// The XDP program, compiled by the build script.
@@ -14,10 +14,14 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/levee")
 pub(super) fn load(pins: &Pins, capacity: &Capacity) -> Result<(Ebpf, EbpfLogger<&'static dyn log::Log>)> {
     let mut loader = EbpfLoader::new();
     loader.default_map_pin_directory(pins.root());
+    let words = list_table::words(capacity.list_prefixes);
+    list_table::ensure(pins, words)?;
+    loader.map_pin_path(map_name::LISTS, pins.map(map_name::LISTS));
     for (name, entries) in maps::sizes(capacity) {
         loader.map_max_entries(name, entries);
     }
     let mut ebpf = loader.load(OBJECT).map_err(|error| cannot_load(&error))?;
+    list_table::note_size(pins, words)?;
     let logger = EbpfLogger::init(&mut ebpf)
         .map_err(|error| TableError::Kernel(format!("cannot read the program's events: {error}")))?;
     let program = attach::program(&mut ebpf)?;

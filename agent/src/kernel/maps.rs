@@ -4,12 +4,13 @@ use std::fs;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapInfo, MapType, PerCpuArray};
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
+    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, ListRecord, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
     connection,
     known::{self, KnownBucket, MaybeKnown},
     layout::{Capacity, RateBucket},
     list_filter,
+    list_table::LISTS_MAX,
     listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
     map_name,
     retry::RetryLine,
@@ -17,7 +18,7 @@ use xdp_common::{
     source,
 };
 
-use super::{convert::failed, pins::Pins};
+use super::{convert::failed, list_table, pins::Pins};
 use crate::tables::{MapFill, Result, TableError};
 
 /// Bytes of a key of the source list: the prefix's length and an address.
@@ -121,7 +122,7 @@ impl Shape {
 }
 
 /// Every map whose size the loader sets.
-fn expected(capacity: &Capacity) -> [Shape; 17] {
+fn expected(capacity: &Capacity) -> [Shape; 19] {
     let slots = capacity.slots();
     let buckets = address_index::buckets(capacity.addresses);
     [
@@ -137,6 +138,8 @@ fn expected(capacity: &Capacity) -> [Shape; 17] {
             PREFIX_KEY_BYTES,
             capacity.list_entries,
         ),
+        Shape::array::<ListRecord>(map_name::LIST_RECORDS, LISTS_MAX + 1),
+        Shape::per_cpu::<u64>(map_name::LIST_PACKETS, LISTS_MAX + 1),
         Shape::array::<Block>(map_name::SKETCH, sketch::BLOCKS),
         Shape::of::<SourceRecord>(
             map_name::SOURCES,
@@ -197,7 +200,20 @@ pub(super) fn check_pinned(pins: &Pins, capacity: &Capacity) -> Result<Vec<Strin
             ));
         }
     }
+    warnings.extend(check_lists(pins, capacity));
     Ok(warnings)
+}
+
+/// The size of the lists' table is not told by any map: it was noted when it was made.
+fn check_lists(pins: &Pins, capacity: &Capacity) -> Option<String> {
+    let found = list_table::prefixes(list_table::size(pins).ok().filter(|words| *words != 0)?);
+    (found != capacity.list_prefixes).then(|| {
+        format!(
+            "map {} stays at {found} prefixes, not {}: its size can change only after `agent detach`",
+            map_name::LISTS,
+            capacity.list_prefixes
+        )
+    })
 }
 
 /// How full each map is. Arrays have no fill of their own, but all take memory.

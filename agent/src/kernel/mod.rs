@@ -13,9 +13,11 @@ mod filter;
 mod handshakes;
 mod known;
 mod list;
+mod list_table;
 mod listeners;
 mod load;
 mod maps;
+mod outer;
 mod pins;
 mod programs;
 mod requirements;
@@ -36,16 +38,18 @@ use ipnet::IpNet;
 use xdp_common::map_name;
 
 use crate::tables::{
-    AddressState, CounterReading, KernelSettings, KernelTables, LinkState, ListEntry, Listener, MapFill, MonotonicNs,
-    ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
+    AddressState, CounterReading, KernelSettings, KernelTables, LinkState, ListEntry, ListImage, ListPackets, Listener,
+    MapFill, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
 };
 use addresses::Addresses;
 use list::SourceList;
+use list_table::ListTable;
 use listeners::Listeners;
 use maps::Maps;
 use pins::Pins;
 use samples::Samples;
 
+pub use filter::mark;
 pub use requirements::missing_feature;
 pub use run::Run;
 pub use xdp_common::layout::Capacity;
@@ -100,6 +104,7 @@ pub struct Kernel {
     maps: Maps,
     addresses: Addresses,
     list: SourceList,
+    lists: ListTable,
     listeners: Listeners,
     samples: Samples,
     program: Option<Loaded>,
@@ -191,6 +196,7 @@ impl Kernel {
         let capacity = maps::capacity(&pins, map_name::LISTENERS)?;
         Ok(Self {
             list: SourceList::open(&pins)?,
+            lists: ListTable::open(&pins)?,
             listeners: Listeners::read(&maps, &addresses, capacity)?,
             samples: Samples::open(&pins)?,
             bpffs: bpffs.to_owned(),
@@ -243,6 +249,25 @@ impl KernelTables for Kernel {
         self.list.remove(prefix)
     }
 
+    fn put_lists(&mut self, image: &ListImage) -> Result<()> {
+        // What can fail comes first, where nobody sees it.
+        self.list.check_room(image.long.len())?;
+        let table = if image.words.is_empty() {
+            None
+        } else {
+            Some(self.lists.make(image)?)
+        };
+        self.lists.write_heads(&image.heads)?;
+        self.list.add_lists(image)?;
+        self.lists.swap(table.as_ref())?;
+        self.list.keep_only_lists(image)?;
+        self.lists.keep_only(&image.heads)
+    }
+
+    fn lists(&self) -> Result<Vec<ListPackets>> {
+        self.lists.packets()
+    }
+
     fn listeners(&self) -> Vec<Listener> {
         self.listeners.all()
     }
@@ -269,13 +294,20 @@ impl KernelTables for Kernel {
     }
 
     fn fills(&self) -> Result<Vec<MapFill>> {
-        maps::fills(
+        let mut fills = maps::fills(
             &self.pins,
             self.addresses.len(),
             self.list.len(),
             sources::len(&self.maps)?,
             self.listeners.len(),
-        )
+        )?;
+        if let Some(fill) = fills.iter_mut().find(|fill| fill.name == map_name::LISTS) {
+            let (used, capacity) = self.lists.fill()?;
+            fill.used = Some(used);
+            fill.capacity = capacity;
+            fill.memory_bytes += self.lists.memory_bytes();
+        }
+        Ok(fills)
     }
 
     fn programs(&self) -> Result<Vec<ProgramStats>> {

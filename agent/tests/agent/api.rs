@@ -37,6 +37,7 @@ impl Served {
         let (to_engine, mut messages) = mpsc::channel(8);
         let handle = Handle {
             engine: to_engine,
+            lists: mpsc::channel(1).0,
             snapshots: engine.snapshots(),
             socket: None,
         };
@@ -49,6 +50,7 @@ impl Served {
                     }
                     Message::Host(looked) => engine.look(looked, noon()),
                     Message::Connected(peers) => engine.keep_known(&peers, noon()),
+                    Message::Lists(update) => engine.update_lists(update, noon()),
                     Message::Sources(answer) => drop(answer.send(engine.sources())),
                 }
             }
@@ -63,7 +65,7 @@ impl Served {
 
     /// What plain HTTP gets: status and body.
     async fn http(&self, method: Method, path: &str, body: &'static str) -> (u16, String) {
-        let http = reqwest::Client::builder()
+        let http = agent::tls::without()
             .unix_socket(self.socket.clone())
             .build()
             .expect("client");

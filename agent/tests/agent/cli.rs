@@ -12,6 +12,8 @@ const VERBS: &[&[&str]] = &[
     &["sources"],
     &["samples"],
     &["list"],
+    &["lists"],
+    &["lists", "refresh"],
     &["rung"],
     &["listeners"],
     &["block-ip"],

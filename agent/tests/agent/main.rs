@@ -7,6 +7,7 @@ mod engine;
 mod guard_rails;
 mod host;
 mod ledger;
+mod lists;
 mod reload;
 mod restarts;
 mod rungs;

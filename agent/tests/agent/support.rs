@@ -18,8 +18,8 @@ use agent::{
     ledger::Ledger,
     tables::{
         AddressCounts, AddressState, CounterReading, KernelSettings, KernelTables, Limit, LinkState, ListEntry,
-        Listener, ListenerFacts, MapFill, Mode, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, Syncookies,
-        TableError, XdpMode,
+        ListHead, ListImage, ListPackets, Listener, ListenerFacts, MapFill, Mode, MonotonicNs, ProgramStats, Result,
+        Sample, SourceUsage, Syncookies, TableError, XdpMode,
     },
 };
 use ipnet::IpNet;
@@ -42,6 +42,7 @@ pub(crate) struct Fake {
     pub(crate) fail_at: Option<usize>,
     /// Interfaces that refuse to be attached.
     pub(crate) refuse_attach: Vec<String>,
+    pub(crate) lists: ListImage,
     pub(crate) listeners: BTreeMap<(IpAddr, u16), ListenerFacts>,
     /// Sources that were made known.
     pub(crate) known: Vec<IpAddr>,
@@ -69,6 +70,7 @@ impl Default for Fake {
             writes: 0,
             fail_at: None,
             refuse_attach: Vec::new(),
+            lists: ListImage::default(),
             listeners: BTreeMap::new(),
             known: Vec::new(),
             watches_handshakes: false,
@@ -143,6 +145,19 @@ impl KernelTables for FakeKernel {
     fn remove_entry(&mut self, prefix: IpNet) -> Result<()> {
         self.write()?.entries.remove(&prefix);
         Ok(())
+    }
+
+    fn put_lists(&mut self, image: &ListImage) -> Result<()> {
+        self.write()?.lists = image.clone();
+        Ok(())
+    }
+
+    fn lists(&self) -> Result<Vec<ListPackets>> {
+        let counted = |head: &ListHead| ListPackets {
+            head: head.clone(),
+            packets: 1_000 + u64::from(head.number),
+        };
+        Ok(self.lock().lists.heads.iter().map(counted).collect())
     }
 
     fn listeners(&self) -> Vec<Listener> {

@@ -3,7 +3,10 @@
 
 use xdp_common::{Reason, Rung, address_index::Found, sketch, source::SAMPLING, word::SharedWord as _};
 
-use super::{Verdict, source, verify};
+use super::{
+    Verdict, list, source,
+    verify::{self, Asked},
+};
 use crate::{packet::Packet, tables::Tables};
 
 #[inline(always)]
@@ -26,9 +29,16 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
         true if tables.sampling_turn() => SAMPLING,
         true => 0,
     };
+    // Whoever is counted, or can be granted anything at once, is looked for in the large lists first. The others will be where
+    // they are granted something: most are not, and far memory is what a flood must not cost.
+    let observed = policy.floor(now_ns) < Rung::Limit as u8;
+    let asked = stands_for != 0 || observed;
+    if asked && list::blocks(packet, tables) {
+        return Verdict::within(Reason::Blocked);
+    }
     let source_within = stands_for == 0 && !tables.meets_heavy_sources(now_ns)
         || source::admit(&source, hash, stands_for, tables, now_ns);
-    if policy.floor(now_ns) < Rung::Limit as u8 {
+    if observed {
         return Verdict::within(Reason::Syn);
     }
     if !source_within {
@@ -53,7 +63,18 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
         verify::put_off_end(policy, &shared, tables, now_ns);
     }
     Verdict {
-        reason: verify::stage(packet, policy, &shared, hash, known, tables, now_ns),
+        reason: verify::stage(
+            packet,
+            policy,
+            &shared,
+            Asked {
+                hash,
+                known,
+                lists: asked,
+            },
+            tables,
+            now_ns,
+        ),
         over: !within,
     }
 }

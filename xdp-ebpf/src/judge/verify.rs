@@ -5,6 +5,7 @@
 
 use xdp_common::{AddressPolicy, Method, Reason, Rung, retry, word::SharedWord};
 
+use super::list;
 use crate::{
     packet::Packet,
     tables::{SharedAddress, Tables},
@@ -36,41 +37,61 @@ pub(super) fn put_off_end<T: Tables>(policy: &AddressPolicy, shared: &SharedAddr
     }
 }
 
+/// What is known of a SYN's source by now.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// Its hash.
+    pub(super) hash: u64,
+    /// Whether it completed a handshake lately.
+    pub(super) known: bool,
+    /// Whether it was looked for in the large lists: of a source that is known, always.
+    pub(super) lists: bool,
+}
+
 /// What becomes of a SYN, within its source's rate, to an address in verify.
 #[inline(always)]
 pub(super) fn stage<T: Tables>(
     packet: &Packet,
     policy: &AddressPolicy,
     shared: &SharedAddress<T::Word>,
-    hash: u64,
-    known: bool,
+    asked: Asked,
     tables: &T,
     now_ns: u64,
 ) -> Reason {
-    if known && takes_unproven(policy, shared, tables, now_ns) {
+    if asked.known && takes_unproven(policy, shared, tables, now_ns) {
         return Reason::Known;
     }
     if policy.floor(now_ns) >= Rung::Known as u8 {
         return Reason::NotKnown;
     }
-    let syn = || retry::flow_hash(hash, packet.ports(), packet.sequence, policy.slot);
-    if policy.method == Method::Cookie as u8 {
-        if tables.may_answer() || (tables.came_again(syn()) && tables.may_answer_again()) {
+    let by_cookie = policy.method == Method::Cookie as u8;
+    if !by_cookie && policy.method != Method::Challenge as u8 {
+        return Reason::AddressRate;
+    }
+    let first = tables.can_answer();
+    // By cookie, a first SYN that cannot be answered pays for the look alone, and is looked for among those that came before.
+    if by_cookie && !first {
+        tables.may_answer();
+    }
+    let syn = || retry::flow_hash(asked.hash, packet.ports(), packet.sequence, policy.slot);
+    let again = !(by_cookie && first) && tables.came_again(syn());
+    // No answer goes to a blocked source, nor does any budget pay for it.
+    if (first || again) && !asked.lists && list::blocks(packet, tables) {
+        return Reason::Blocked;
+    }
+    if by_cookie {
+        if first && tables.may_answer() || again && tables.may_answer_again() {
             Reason::ReplyCookie
         } else {
             Reason::Retry
         }
-    } else if policy.method == Method::Challenge as u8 {
+    } else if again && tables.may_answer_again() && takes_unproven(policy, shared, tables, now_ns) {
         // A client behind something that swallows challenges comes again all the same, and that is proof, too.
-        if tables.came_again(syn()) && tables.may_answer_again() && takes_unproven(policy, shared, tables, now_ns) {
-            Reason::Retransmitted
-        } else if tables.may_answer() {
-            Reason::ReplyChallenge
-        } else {
-            Reason::Retry
-        }
+        Reason::Retransmitted
+    } else if tables.may_answer() {
+        Reason::ReplyChallenge
     } else {
-        Reason::AddressRate
+        Reason::Retry
     }
 }
 

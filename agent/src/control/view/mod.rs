@@ -1,9 +1,14 @@
 //! Answers from a snapshot, and, while the daemon is dead, from the kernel's tables alone.
 
+mod large;
 mod rungs;
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
+pub use large::{large_lists, large_lists_of_kernel};
 pub use rungs::{BLACKHOLE, rung, rungs, rungs_of_kernel};
 use rungs::{rung_since, verifying};
 
@@ -52,7 +57,10 @@ fn nobody(actor: &str, until: Option<MonotonicNs>, now: Now) -> OriginView {
 /// Entries and blackholes in force, with who asked for them.
 #[must_use]
 pub fn list(snapshot: &Snapshot) -> ListView {
-    list_of(&snapshot.kernel, &snapshot.overrides, CONFIGURATION, snapshot.now)
+    ListView {
+        lists: large_lists(snapshot),
+        ..list_of(&snapshot.kernel, &snapshot.overrides, CONFIGURATION, snapshot.now)
+    }
 }
 
 /// The same while the daemon is dead: who asked is not known.
@@ -93,6 +101,7 @@ fn list_of(kernel: &KernelState, overrides: &Overrides, otherwise: &str, now: No
     ListView {
         blackholes: blackholes.collect(),
         sources: sources.collect(),
+        lists: Vec::new(),
     }
 }
 
@@ -210,8 +219,15 @@ pub fn stats(snapshot: &Snapshot, only: Option<IpAddr>) -> Result<StatsView, Ref
             at: meter.at.wall,
             mode: snapshot.kernel.settings.mode,
             addresses: in_order(addresses),
+            lists: counted(snapshot),
         }),
     }
+}
+
+/// Packets that each large list decided about.
+fn counted(snapshot: &Snapshot) -> BTreeMap<String, u64> {
+    let lists = snapshot.list_packets.iter();
+    lists.map(|list| (list.head.name.clone(), list.packets)).collect()
 }
 
 /// Protected addresses in order, the rest last.
