@@ -1,8 +1,8 @@
 //! Large lists: up to millions of prefixes of both families in one array of words, which is replaced as a whole.
 //!
 //! The prefixes of all lists are flattened into intervals that do not overlap: at each boundary stands what decides from
-//! there on, which is the longest prefix that holds the address. Every address falls into one of 2^16 buckets of its family;
-//! its boundaries lie side by side and are searched by bisection. In front there is a bit for each IPv4 /22 and each (hashed)
+//! there on, which is the longest prefix that holds the address. Every address falls into a bucket of its family, whose
+//! boundaries lie side by side and are searched by bisection. In front there is a bit for each IPv4 /22 and each (hashed)
 //! IPv6 /32, which says whether any prefix meets it: most sources are looked for no further.
 //!
 //! IPv6 prefixes of more than 64 bits, and those outside of 2000::/3 (the unicast space that is given out, RFC 4291), are not
@@ -16,14 +16,22 @@ const FILTER_V4_BITS: u32 = 22;
 pub const FILTER_V6_BITS: u32 = 32;
 /// Words of one family's filter: 2^22 bits, 512 KiB.
 pub const FILTER_WORDS: u32 = 1 << (FILTER_V4_BITS - 6);
-/// Buckets of one family.
-pub const BUCKETS: u32 = 1 << 16;
-/// Where the buckets are: a word each, its first boundary in the lower half and how many they are in the upper one.
+/// Buckets of IPv4: so many that the boundaries of one lie on a line or two of the cache, however long the lists are.
+pub const V4_BUCKETS: u32 = 1 << 20;
+/// Buckets of IPv6; their numbers come after those of IPv4.
+pub const V6_BUCKETS: u32 = 1 << 16;
+/// Where the buckets are. Of IPv4 two share a word: the first boundary of the even one in the lower half, how many there are of
+/// it in the next 16 bits, and of the odd one (which follow those) in the last 16. An IPv6 bucket has a word of its own: the first
+/// boundary, and how many there are in the upper half.
 pub const INDEX_AT: u32 = 2 * FILTER_WORDS;
+/// Where those of IPv6 are.
+pub const V6_INDEX_AT: u32 = INDEX_AT + V4_BUCKETS / 2;
 /// Where the boundaries are.
-pub const BOUNDS_AT: u32 = INDEX_AT + 2 * BUCKETS;
+pub const BOUNDS_AT: u32 = V6_INDEX_AT + V6_BUCKETS;
 /// Bits of an IPv4 address within its bucket.
-pub const V4_REST_BITS: u32 = 16;
+pub const V4_REST_BITS: u32 = 12;
+/// Boundaries that there is room for besides two for each prefix: a prefix that holds whole buckets has one in each.
+const SPARE_BOUNDS: u32 = 1 << 17;
 /// Bits of an IPv6 address within its bucket: the first three are the same for all, 16 tell the bucket, and beyond the 64th
 /// nothing counts.
 pub const V6_REST_BITS: u32 = 45;
@@ -39,9 +47,14 @@ pub const LISTS_MAX: u32 = 255;
 /// Bytes of a list's name at most.
 pub const NAME_MAX: usize = 32;
 
-/// Words of a table for so many prefixes: each has two boundaries at most, and each bucket one at its beginning.
+/// Words of a table for so many prefixes.
 pub const fn words(prefixes: u32) -> u32 {
-    BOUNDS_AT + 2 * BUCKETS + 2 * prefixes
+    BOUNDS_AT + SPARE_BOUNDS + 2 * prefixes
+}
+
+/// Prefixes that a table of so many words is for.
+pub const fn prefixes(words: u32) -> u32 {
+    words.saturating_sub(BOUNDS_AT + SPARE_BOUNDS) / 2
 }
 
 /// What decides about an interval: a list's number, what it does, and the length of the prefix. 0: nothing.
@@ -143,13 +156,13 @@ pub const fn place(address: Address) -> Place {
         place_at(
             bits >> (32 - FILTER_V4_BITS),
             bits >> V4_REST_BITS,
-            bits as u64 & 0xffff,
+            bits as u64 & ((1 << V4_REST_BITS) - 1),
         )
     } else {
         let high = u64::from_be(address.words()[0]);
         place_at(
             filter_bit_v6((high >> 32) as u32),
-            BUCKETS | (high >> V6_REST_BITS) as u32 & (BUCKETS - 1),
+            V4_BUCKETS + ((high >> V6_REST_BITS) as u32 & (V6_BUCKETS - 1)),
             high & ((1 << V6_REST_BITS) - 1),
         )
     }
@@ -187,16 +200,28 @@ pub const fn bound(rest: u64, listed: Listed) -> u64 {
 /// ones of a number with its highest bit set, and zero of others: see [`sign`].
 #[inline(always)]
 pub fn find(bucket: u32, rest: u64, word: impl Fn(u32) -> Option<u64>, sign: impl Fn(u64) -> u64) -> Listed {
-    let Some(range) = word(INDEX_AT + bucket) else {
+    let is_v6 = bucket >= V4_BUCKETS;
+    let index = if is_v6 {
+        V6_INDEX_AT + (bucket - V4_BUCKETS)
+    } else {
+        INDEX_AT + bucket / 2
+    };
+    let Some(range) = word(index) else {
         return Listed::NONE;
     };
     let mut at = range & 0xffff_ffff;
     let mut left = range >> 32;
+    if !is_v6 && bucket & 1 == 0 {
+        left &= 0xffff;
+    } else if !is_v6 {
+        at += left & 0xffff;
+        left >>= 16;
+    }
     if left == 0 {
         return Listed::NONE;
     }
     let wanted = bound(rest, Listed(u16::MAX));
-    // The last boundary at or before `rest`; the first one of a bucket is at its beginning.
+    // The last boundary at or before `rest`.
     for _ in 0..STEPS {
         if left <= 1 {
             break;
@@ -210,14 +235,17 @@ pub fn find(bucket: u32, rest: u64, word: impl Fn(u32) -> Option<u64>, sign: imp
         left -= half;
     }
     match word(at as u32) {
-        Some(found) => Listed(found as u16),
-        None => Listed::NONE,
+        // Before the first boundary of a bucket nothing is listed.
+        Some(found) if found <= wanted => Listed(found as u16),
+        _ => Listed::NONE,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BOUNDS_AT, FILTER_WORDS, INDEX_AT, Listed, bound, find, is_for_table, place, sign};
+    use super::{
+        BOUNDS_AT, FILTER_WORDS, INDEX_AT, Listed, V4_BUCKETS, V6_INDEX_AT, bound, find, is_for_table, place, sign,
+    };
     use crate::{Address, ListAction};
 
     fn v6(groups: [u16; 4]) -> Address {
@@ -248,12 +276,12 @@ mod tests {
     #[test]
     fn places() {
         let v4 = place(Address::from_v4_bytes([203, 0, 113, 7]));
-        assert_eq!((v4.bucket, v4.rest), (203 << 8, 113 << 8 | 7));
+        assert_eq!((v4.bucket, v4.rest), (203 << 12 | 7, 0x107));
         assert!(v4.filter_word < FILTER_WORDS);
         let low = place(v6([0x2000, 0, 0, 0]));
         let high = place(v6([0x3fff, 0xffff, 0xffff, 0xffff]));
-        assert_eq!((low.bucket, low.rest), (0x1_0000, 0));
-        assert_eq!((high.bucket, high.rest), (0x1_ffff, (1 << 45) - 1));
+        assert_eq!((low.bucket, low.rest), (V4_BUCKETS, 0));
+        assert_eq!((high.bucket, high.rest), (V4_BUCKETS + 0xffff, (1 << 45) - 1));
         assert!((FILTER_WORDS..2 * FILTER_WORDS).contains(&high.filter_word));
         assert!(is_for_table(v6([0x2001, 0xdb8, 0, 0])) && is_for_table(Address::from_v4_bytes([1, 2, 3, 4])));
         assert!(!is_for_table(v6([0xfe80, 0, 0, 0])) && !is_for_table(v6([0, 0, 1, 0])));
@@ -263,20 +291,29 @@ mod tests {
     fn bisection_finds_the_last_boundary_before() {
         let listed = |list| Listed::new(list, ListAction::Block, 100);
         for count in 1u64..40 {
-            // Boundaries at 0, 10, 20, …: list 1, 2, 3, …
-            let word = |at: u32| match at {
-                at if at == INDEX_AT + 5 => Some(u64::from(BOUNDS_AT) | count << 32),
-                at if at >= BOUNDS_AT => {
-                    let n = u64::from(at - BOUNDS_AT);
-                    Some(bound(10 * n, listed(n as u8 + 1)))
+            // Boundaries at 10, 20, 30, …: list 1, 2, 3, … The even bucket has seven of its own in front.
+            for (bucket, index, range) in [
+                (V4_BUCKETS + 5, V6_INDEX_AT + 5, u64::from(BOUNDS_AT) | count << 32),
+                (4, INDEX_AT + 2, u64::from(BOUNDS_AT) | count << 32 | 9 << 48),
+                (5, INDEX_AT + 2, u64::from(BOUNDS_AT - 7) | 7 << 32 | count << 48),
+            ] {
+                let word = |at: u32| match at {
+                    at if at == index => Some(range),
+                    at if at >= BOUNDS_AT => {
+                        let n = u64::from(at - BOUNDS_AT) + 1;
+                        Some(bound(10 * n, listed(n as u8)))
+                    }
+                    _ => Some(0),
+                };
+                for rest in 0..10 * count + 30 {
+                    let wanted = match (rest / 10).min(count) as u8 {
+                        0 => Listed::NONE,
+                        list => listed(list),
+                    };
+                    assert_eq!(find(bucket, rest, word, sign), wanted, "{rest} of {count} in {bucket}");
                 }
-                _ => Some(0),
-            };
-            for rest in 0..10 * count + 20 {
-                let wanted = (rest / 10).min(count - 1) as u8 + 1;
-                assert_eq!(find(5, rest, word, sign), listed(wanted), "{rest} of {count}");
+                assert_eq!(find(bucket + 2, 3, word, sign), Listed::NONE, "an empty bucket");
             }
-            assert_eq!(find(6, 3, word, sign), Listed::NONE, "an empty bucket");
         }
         assert_eq!(find(0, 0, |_| None, sign), Listed::NONE);
     }

@@ -2,7 +2,7 @@
 
 use xdp_common::{
     Listed,
-    list_table::{self, BUCKETS},
+    list_table::{self, V4_BUCKETS},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ pub(crate) extern "C" fn listed_at(bucket: u64, rest: u64, now_ns: u64) -> u64 {
     let Some(table) = maps::list_table() else {
         return 0;
     };
-    let bucket = below::<{ 2 * BUCKETS as usize }>(bucket as usize);
+    let bucket = below::<{ 2 * V4_BUCKETS as usize }>(bucket as usize);
     let listed = list_table::find(bucket as u32, rest, |at| table.get(at).copied(), sign);
     if listed.is_none() || now_ns >= maps::list_end_ns(listed) {
         return 0;

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use xdp_common::{
     ListAction as KernelAction, Listed,
-    list_table::{self, BOUNDS_AT, BUCKETS, FILTER_V6_BITS, FILTER_WORDS, INDEX_AT, V4_REST_BITS, V6_REST_BITS},
+    list_table::{
+        self, BOUNDS_AT, FILTER_V6_BITS, FILTER_WORDS, INDEX_AT, V4_BUCKETS, V4_REST_BITS, V6_BUCKETS, V6_INDEX_AT,
+        V6_REST_BITS,
+    },
 };
 
 use super::prefixes::{Prefixes, Short};
@@ -53,8 +56,12 @@ struct Family {
     base: u64,
     /// Bits of a number within its bucket.
     rest_bits: u32,
-    /// The first of its buckets.
-    first_bucket: u32,
+    /// How many there are.
+    buckets: u32,
+    /// Whether two of them share a word of the index.
+    paired: bool,
+    /// Where the index is.
+    index_at: u32,
 }
 
 const V4: Family = Family {
@@ -62,14 +69,18 @@ const V4: Family = Family {
     before: 96,
     base: 0,
     rest_bits: V4_REST_BITS,
-    first_bucket: 0,
+    buckets: V4_BUCKETS,
+    paired: true,
+    index_at: INDEX_AT,
 };
 const V6: Family = Family {
     bits: 64,
     before: 0,
     base: V6_BASE,
     rest_bits: V6_REST_BITS,
-    first_bucket: BUCKETS,
+    buckets: V6_BUCKETS,
+    paired: false,
+    index_at: V6_INDEX_AT,
 };
 
 /// Flattens lists; of two that have the same prefix, the earlier decides. At most 255 lists.
@@ -151,20 +162,20 @@ struct Sweep<'a> {
     words: &'a mut Vec<u64>,
     /// What decides at this point.
     listed: Listed,
-    /// The bucket that is being written, of this family.
+    /// The bucket that is being written, of this family; its first boundary.
     bucket: u64,
+    first: u64,
 }
 
 impl<'a> Sweep<'a> {
     fn new(family: &'a Family, words: &'a mut Vec<u64>) -> Self {
-        let mut sweep = Self {
+        Self {
+            first: words.len() as u64,
             family,
             words,
             listed: Listed::NONE,
             bucket: 0,
-        };
-        sweep.open(0);
-        sweep
+        }
     }
 
     fn run(mut self, items: &[Item], parts: &[Part<'_>]) {
@@ -183,6 +194,7 @@ impl<'a> Sweep<'a> {
             self.set(item.short.start, listed);
         }
         self.leave(&mut around, u64::MAX);
+        self.close();
     }
 
     /// Ends what does not reach as far as `to`.
@@ -196,17 +208,16 @@ impl<'a> Sweep<'a> {
     fn set(&mut self, at: u64, listed: Listed) {
         let at = at - self.family.base;
         let (bucket, rest) = (at >> self.family.rest_bits, at & ((1 << self.family.rest_bits) - 1));
-        while self.bucket < bucket.min(u64::from(BUCKETS - 1)) {
+        while self.bucket < bucket.min(u64::from(self.family.buckets - 1)) {
+            self.close();
+            self.bucket += 1;
+            self.first = self.words.len() as u64;
             // What decides at the end of a bucket decides at the beginning of the next.
-            self.open(self.bucket + 1);
             if !self.listed.is_none() {
                 self.push(0, self.listed);
             }
         }
-        if bucket < u64::from(BUCKETS) {
-            if self.count() == 0 && rest > 0 {
-                self.push(0, self.listed);
-            }
+        if bucket < u64::from(self.family.buckets) {
             let begun = self.count() > 0;
             match self.words.last_mut().filter(|last| begun && **last >> 16 == rest) {
                 // Something longer begins, or something around ends, at the same point.
@@ -217,26 +228,26 @@ impl<'a> Sweep<'a> {
         self.listed = listed;
     }
 
-    const fn index(&self) -> usize {
-        INDEX_AT as usize + self.family.first_bucket as usize + self.bucket as usize
-    }
-
     /// Boundaries of the bucket so far.
-    fn count(&self) -> u64 {
-        self.words[self.index()] >> 32
+    const fn count(&self) -> u64 {
+        self.words.len() as u64 - self.first
     }
 
-    /// Begins a bucket behind all boundaries there are.
-    fn open(&mut self, bucket: u64) {
-        self.bucket = bucket;
-        let index = self.index();
-        self.words[index] = self.words.len() as u64;
+    /// Writes where the bucket's boundaries are.
+    fn close(&mut self) {
+        let (count, bucket) = (self.count(), self.bucket as usize);
+        let at = self.family.index_at as usize;
+        if !self.family.paired {
+            self.words[at + bucket] = self.first | count << 32;
+        } else if bucket % 2 == 0 {
+            self.words[at + bucket / 2] = self.first | count << 32;
+        } else {
+            self.words[at + bucket / 2] |= count << 48;
+        }
     }
 
     fn push(&mut self, rest: u64, listed: Listed) {
         self.words.push(list_table::bound(rest, listed));
-        let index = self.index();
-        self.words[index] += 1 << 32;
     }
 }
 
@@ -418,7 +429,7 @@ mod tests {
     fn v4_net() -> impl Strategy<Value = IpNet> {
         // Few leading octets, so that prefixes meet.
         (0u32..4, any::<u32>(), 1u8..=32).prop_map(|(lead, bits, len)| {
-            let address = (10 + lead) << 24 | bits & 0x0003_03ff;
+            let address = (10 + lead) << 24 | bits & 0x0003_73ff;
             IpNet::from(Ipv4Net::new(address.into(), len).expect("length").trunc())
         })
     }
@@ -455,7 +466,7 @@ mod tests {
                 [Some(first), Some(last), neighbour(first, false), neighbour(last, true)]
             });
             let random = more.iter().flat_map(|bits| {
-                let v4 = IpAddr::from((0x0a00_0000 | *bits as u32 & 0x0303_03ff).to_be_bytes());
+                let v4 = IpAddr::from((0x0a00_0000 | *bits as u32 & 0x0303_73ff).to_be_bytes());
                 let v6 = u128::from(0x2001_0db8_0000_0000 | bits & 0x0001_0003_0000_0103) << 64 | 5;
                 [Some(v4), Some(IpAddr::from(v6.to_be_bytes()))]
             });

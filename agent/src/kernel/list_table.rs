@@ -9,7 +9,7 @@ use aya::{
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use xdp_common::{
     ListAction as KernelAction, ListRecord,
-    list_table::{self, BOUNDS_AT, BUCKETS, LISTS_MAX, NAME_MAX},
+    list_table::{LISTS_MAX, NAME_MAX, prefixes},
     map_name,
 };
 
@@ -71,11 +71,6 @@ pub(super) fn note_size(pins: &Pins, words: u32) -> Result<()> {
 pub(super) fn size(pins: &Pins) -> Result<u32> {
     let records: Array<MapData, ListRecord> = maps::open(pins, map_name::LIST_RECORDS, Map::Array)?;
     record_of(&records, SIZE).map(|record| record.v4)
-}
-
-/// Prefixes that fit a table of so many words.
-pub(super) const fn prefixes(words: u32) -> u32 {
-    words.saturating_sub(BOUNDS_AT + 2 * BUCKETS) / 2
 }
 
 fn new_table(words: u32) -> Result<MapData> {
@@ -296,11 +291,6 @@ fn head(number: u8, record: &ListRecord) -> Option<ListHead> {
     })
 }
 
-/// Words of a table for so many prefixes.
-pub(super) const fn words(prefixes: u32) -> u32 {
-    list_table::words(prefixes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,11 +310,5 @@ mod tests {
         assert_eq!(written.name.len(), NAME_MAX);
         assert_eq!(head(3, &record(&written)), Some(written));
         assert_eq!(head(1, &ListRecord::default()), None);
-    }
-
-    #[test]
-    fn sizes() {
-        assert_eq!(prefixes(words(1_000)), 1_000);
-        assert_eq!(prefixes(0), 0);
     }
 }

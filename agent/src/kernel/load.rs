@@ -14,7 +14,7 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/levee")
 pub(super) fn load(pins: &Pins, capacity: &Capacity) -> Result<(Ebpf, EbpfLogger<&'static dyn log::Log>)> {
     let mut loader = EbpfLoader::new();
     loader.default_map_pin_directory(pins.root());
-    let words = list_table::words(capacity.list_prefixes);
+    let words = xdp_common::list_table::words(capacity.list_prefixes);
     list_table::ensure(pins, words)?;
     loader.map_pin_path(map_name::LISTS, pins.map(map_name::LISTS));
     for (name, entries) in maps::sizes(capacity) {

@@ -206,7 +206,7 @@ pub(super) fn check_pinned(pins: &Pins, capacity: &Capacity) -> Result<Vec<Strin
 
 /// The size of the lists' table is not told by any map: it was noted when it was made.
 fn check_lists(pins: &Pins, capacity: &Capacity) -> Option<String> {
-    let found = list_table::prefixes(list_table::size(pins).ok().filter(|words| *words != 0)?);
+    let found = xdp_common::list_table::prefixes(list_table::size(pins).ok().filter(|words| *words != 0)?);
     (found != capacity.list_prefixes).then(|| {
         format!(
             "map {} stays at {found} prefixes, not {}: its size can change only after `agent detach`",

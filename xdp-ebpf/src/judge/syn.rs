@@ -29,10 +29,10 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
         true if tables.sampling_turn() => SAMPLING,
         true => 0,
     };
-    // Whoever is counted, or can be granted anything at once, is looked for in the large lists first. The others will be where
-    // they are granted something: most are not, and far memory is what a flood must not cost.
+    // Whoever can be granted anything at once is looked for in the large lists first. The others will be where they are granted
+    // something: most are not, and far memory is what a flood must not cost.
     let observed = policy.floor(now_ns) < Rung::Limit as u8;
-    let asked = stands_for != 0 || observed;
+    let asked = !dry || known || observed;
     if asked && list::blocks(packet, tables) {
         return Verdict::within(Reason::Blocked);
     }
