@@ -31,11 +31,11 @@ pub enum PrefixError {
 /// Reads an address (as a prefix of full length) or a prefix. IPv4-mapped IPv6 becomes plain IPv4.
 pub fn parse(text: &str) -> Result<IpNet, PrefixError> {
     let text = text.trim();
-    let net = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => text
-            .parse::<IpNet>()
-            .map_err(|_| PrefixError::NotAPrefix(text.to_owned()))?,
+    let not_a_prefix = || PrefixError::NotAPrefix(text.to_owned());
+    let net = if text.contains('/') {
+        text.parse::<IpNet>().map_err(|_| not_a_prefix())?
+    } else {
+        text.parse::<IpAddr>().map(IpNet::from).map_err(|_| not_a_prefix())?
     };
     let net = unmapped(net)?;
     if net.prefix_len() == 0 {
