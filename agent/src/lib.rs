@@ -29,3 +29,4 @@ pub mod snapshot;
 pub mod sysctls;
 pub mod tables;
 pub mod tls;
+pub mod traffic;

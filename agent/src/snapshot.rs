@@ -9,7 +9,7 @@ use crate::{
     clock::Now,
     config::Config,
     decide::KernelState,
-    detect::Meter,
+    detect::{Meter, Talkers},
     feeds::state::ListState,
     host::TcpFacts,
     overrides::Overrides,
@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub kernel: Arc<KernelState>,
     /// Counters and rates.
     pub meter: Arc<Meter>,
+    /// Who sends most.
+    pub talkers: Arc<Talkers>,
     /// The host's TCP.
     pub tcp: Arc<TcpFacts>,
     /// Listeners of protected addresses, as the program was told.

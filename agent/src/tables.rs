@@ -8,8 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xdp_common::{Action, Reason};
 
-use crate::config::units::{Burst, Rate};
 pub use crate::ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies};
+use crate::{
+    config::units::{Burst, Rate},
+    traffic::TallyReading,
+};
 
 /// A point of `CLOCK_MONOTONIC` in nanoseconds, the clock that entries in the kernel expire by. It stands still while
 /// the machine is suspended and starts again at every boot.
@@ -515,6 +518,8 @@ pub trait KernelTables: Send {
     fn counters(&self) -> Result<CounterReading>;
     /// Every recorded source, in no order. Walks a table: on demand only.
     fn sources(&self) -> Result<Vec<SourceUsage>>;
+    /// Who sends how much to protected addresses. Called once per poll.
+    fn tally(&self, now: MonotonicNs) -> Result<TallyReading>;
     /// How full each map is. Walks tables: a few times a minute.
     fn fills(&self) -> Result<Vec<MapFill>>;
     /// What the programs cost so far.

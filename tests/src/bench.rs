@@ -1,6 +1,8 @@
 //! The numbers that Levee is held to. Ratios are measured side by side in one run, in alternating rounds, because the
 //! machine is shared and noisy; absolute times are for orientation.
 
+mod accepted;
+mod cpus;
 mod customers;
 mod footprint;
 mod lists;
@@ -10,7 +12,9 @@ mod prepared;
 mod proofs;
 mod reaction;
 mod row;
+mod scale;
 mod test_run;
+mod xdp_filter;
 
 use std::time::Duration;
 
@@ -35,7 +39,7 @@ struct Group {
     measure: fn() -> Result<Vec<Row>>,
 }
 
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 17] = [
     Group {
         rows: &["drop_test_run", "established_test_run"],
         measure: test_run::measure,
@@ -47,6 +51,30 @@ const GROUPS: [Group; 11] = [
     Group {
         rows: &["established_live"],
         measure: live::established,
+    },
+    Group {
+        rows: scale::FLOODS,
+        measure: scale::floods,
+    },
+    Group {
+        rows: &["established_all_live"],
+        measure: scale::established,
+    },
+    Group {
+        rows: &["flood_against_xdp_filter"],
+        measure: xdp_filter::measure,
+    },
+    Group {
+        rows: accepted::ROWS,
+        measure: accepted::measure,
+    },
+    Group {
+        rows: cpus::ROWS,
+        measure: cpus::measure,
+    },
+    Group {
+        rows: scale::COSTS,
+        measure: scale::sizes,
     },
     Group {
         rows: proofs::ANSWERS,

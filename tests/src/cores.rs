@@ -107,6 +107,11 @@ fn napi_threads(interface: &str) -> Result<BTreeSet<i32>> {
     Ok(threads.collect())
 }
 
+/// Keeps the calling thread on a core.
+pub fn stay_on(core: usize) -> Result<()> {
+    pin(0, core)
+}
+
 fn pin(pid: i32, core: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(core)?;

@@ -12,11 +12,14 @@ use ipnet::IpNet;
 use xdp_common::{
     Action, Address, AddressCpu, AddressPolicy, ListEntry, Listed, Rung, Settings, SourceLocal, SourceRecord,
     address_index::{Found, policy_element},
+    distinct::Distinct,
     known::{KnownBucket, bucket_of},
     list_filter,
     retry::{Reach, RetryLine, WINDOW_NS, line_of},
     sketch::{self, Block},
     source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK, SAMPLING},
+    tally::{self, Seen},
+    turn::Turn,
     word::SharedWord,
 };
 use xdp_ebpf::{
@@ -82,6 +85,9 @@ pub struct HostTables {
     records: RefCell<HashMap<Address, SharedSource<HostWord>>>,
     promotions: Cell<(u64, u32)>,
     strangers: Cell<u64>,
+    turn: RefCell<(Turn, Seen)>,
+    tally: RefCell<Vec<tally::Set>>,
+    distinct: RefCell<Distinct>,
 }
 
 impl Default for HostTables {
@@ -108,6 +114,9 @@ impl Default for HostTables {
             records: RefCell::default(),
             promotions: Cell::new((0, 0)),
             strangers: Cell::new(0),
+            turn: RefCell::default(),
+            tally: RefCell::new(vec![tally::Set::default(); tally::ALL_SETS as usize]),
+            distinct: RefCell::default(),
         }
     }
 }
@@ -185,6 +194,16 @@ impl HostTables {
                 .map(move |bit| at as u32 * 64 + bit)
         };
         self.near.extend(words.into_iter().enumerate().flat_map(bits));
+    }
+
+    /// What the tally has of each key.
+    #[must_use]
+    pub fn tallied(&self, kind: tally::Kind) -> Vec<(Address, Seen)> {
+        let first = kind as usize * tally::SETS as usize;
+        let sets = &self.tally.borrow()[first..first + tally::SETS as usize];
+        let records = sets.iter().flat_map(|set| set.records);
+        let begun = records.filter(|record| record.since_ns != 0);
+        begun.map(|record| (record.key, record.seen)).collect()
     }
 
     /// SYNs of a source: (within, over) its rate, as the records and this CPU say.
@@ -378,6 +397,20 @@ impl Tables for HostTables {
 
     fn now_ms(&self) -> u32 {
         (self.now_ns.get() / 1_000_000) as u32
+    }
+
+    fn with_turn<R>(&self, with: impl FnOnce(&mut Turn, &mut Seen) -> R) -> Option<R> {
+        let mut turn = self.turn.borrow_mut();
+        let (turn, tallied) = &mut *turn;
+        Some(with(turn, tallied))
+    }
+
+    fn with_tally_set<R>(&self, set: u32, with: impl FnOnce(&mut tally::Set) -> R) -> Option<R> {
+        self.tally.borrow_mut().get_mut(set as usize).map(with)
+    }
+
+    fn with_distinct<R>(&self, with: impl FnOnce(&mut Distinct) -> R) -> Option<R> {
+        Some(with(&mut self.distinct.borrow_mut()))
     }
 
     fn own_socket(&self, _packet: &Packet) -> OwnSocket {

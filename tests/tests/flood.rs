@@ -325,3 +325,53 @@ fn metrics_and_json_say_the_same() -> Result<()> {
     assert_eq!(status["protected"], 16, "{status}");
     Ok(())
 }
+
+/// A network full of bots, each of them light.
+#[test]
+fn a_botnet_in_one_network_shows_as_its_prefix() -> Result<()> {
+    let _turn = alone::wait()?;
+    let (_server, agent, topology) = guarded(&Settings::default())?;
+    let bots = [
+        "--sources",
+        "range",
+        "--source",
+        "198.19.77.0",
+        "--count",
+        "256",
+        "--target",
+        VIP4,
+        "--udp",
+        "--rate",
+        "100000",
+        "--seconds",
+        "4",
+    ];
+    Actor::flood(&topology, &bots)?.flood_report()?;
+    settle();
+    let prefixes = agent.home().ask_json(&["sources", "--prefixes"])?;
+    let first = &prefixes["prefixes"][0];
+    assert_eq!(first["prefix"], "198.19.77.0/24", "{prefixes:#}");
+    assert!(first["share"].as_f64().is_some_and(|share| share > 0.9), "{prefixes:#}");
+    let sources = agent.home().ask_json(&["sources", "--limit", "300"])?;
+    let bots = sources["sources"].as_array().context("sources")?;
+    let of_the_network = |view: &&serde_json::Value| {
+        view["source"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("198.19.77."))
+    };
+    let found = bots.iter().filter(of_the_network).count();
+    assert!(found > 250, "{found} of 256 bots: {sources:#}");
+    let status = agent.home().ask(&["status"])?;
+    assert!(status.contains("198.19.77.0/24"), "{status}");
+    let stderr = topology
+        .balancer()
+        .command("curl")
+        .args(["--silent", "http://127.0.0.1:9666/metrics"])
+        .output()?;
+    let metrics = String::from_utf8_lossy(&stderr.stdout);
+    assert!(
+        metrics.contains("top_prefix_packets_per_second{prefix=\"198.19.77.0/24\"}"),
+        "{metrics}"
+    );
+    Ok(())
+}

@@ -7,6 +7,11 @@ use core::net::{IpAddr, Ipv6Addr};
 const MAPPED: u64 = u64::from_ne_bytes([0, 0, 0xff, 0xff, 0, 0, 0, 0]);
 const MAPPED_MASK: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
+/// The bits of an IPv4 /24 in the second half of a mapped address.
+const FIRST_24: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]);
+/// The bits of an IPv6 /48 in the first half of an address.
+const FIRST_48: u64 = u64::from_ne_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+
 /// An IPv4 or IPv6 address, 16 bytes in network byte order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +87,21 @@ impl Address {
         }
     }
 
+    /// The neighbourhood of a source, as networks are assigned and announced: the IPv4 /24 (the longest prefix that is
+    /// commonly routed between networks) or the IPv6 /48 (a site, RFC 6177).
+    #[inline(always)]
+    pub const fn neighbourhood(self) -> Self {
+        if self.is_v4() {
+            Self {
+                words: [self.words[0], self.words[1] & FIRST_24],
+            }
+        } else {
+            Self {
+                words: [self.words[0] & FIRST_48, 0],
+            }
+        }
+    }
+
     /// A source address that no packet from outside can carry (RFC 6890, RFC 4291): unspecified, loopback, multicast
     /// or reserved.
     #[inline(always)]
@@ -144,6 +164,16 @@ mod tests {
         assert_eq!(address.source().to_bytes(), bytes);
         let v4 = Address::from_v4_bytes([10, 1, 2, 3]);
         assert_eq!(v4.source(), v4);
+    }
+
+    #[test]
+    fn a_neighbourhood_is_a_24_or_a_48() {
+        let v4 = Address::from_v4_bytes([10, 1, 2, 3]).neighbourhood();
+        assert_eq!(v4, Address::from_v4_bytes([10, 1, 2, 0]));
+        let mut bytes = [0x20, 1, 0xd, 0xb8, 0, 1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+        let v6 = Address::from_bytes(bytes).neighbourhood();
+        bytes[6..].fill(0);
+        assert_eq!(v6.to_bytes(), bytes);
     }
 
     #[test]

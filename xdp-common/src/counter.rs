@@ -1,6 +1,6 @@
 //! What each CPU keeps by itself: counters and the local side of buckets, one element per address slot, and its clock.
 
-use crate::{budget::Budget, rate::LocalBucket, reason::REASON_SLOTS};
+use crate::{budget::Budget, rate::LocalBucket, reason::REASON_SLOTS, tally::Seen, turn::Turn};
 
 /// Without a SYN over the rate for so long, the next one begins a new excess.
 pub const EXCESS_QUIET_NS: u64 = 10_000_000_000;
@@ -77,6 +77,10 @@ pub struct CpuState {
     pub promotions_refused: u64,
     /// SYNs to addresses that had nothing left: one of several is looked at.
     pub overload_syns: u64,
+    /// Which packet is looked at next for the tally.
+    pub turn: Turn,
+    /// All that the tally counted, of whatever source.
+    pub tallied: Seen,
     /// Samples that found the ring full.
     pub samples_lost: u64,
     /// Packets really dropped (enforce).

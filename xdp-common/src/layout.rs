@@ -6,6 +6,7 @@ use crate::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
     connection,
+    distinct::Distinct,
     known::{self, KnownBucket, MaybeKnown},
     list_filter,
     list_table::{self, LISTS_MAX, ListRecord},
@@ -13,6 +14,8 @@ use crate::{
     retry::RetryLine,
     sketch,
     source::LOCAL_SLOTS,
+    tally::{self, Record, Seen},
+    turn::Turn,
 };
 
 // No implicit padding anywhere: each size is the sum of its fields.
@@ -24,9 +27,14 @@ const _: () = assert!(size_of::<ListRecord>() == 64);
 const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 4 + 5 * 4);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
-const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 3 * 8 + 24 + 8 + 8 + 56);
+const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 3 * 8 + 24 + 8 + 8 + 56 + 40 + 32);
 const _: () = assert!(size_of::<Sample>() == 24 + 128);
 const _: () = assert!(size_of::<sketch::Block>() == 32);
+const _: () = assert!(size_of::<Turn>() == 40);
+const _: () = assert!(size_of::<Seen>() == 32);
+const _: () = assert!(size_of::<Record>() == 64);
+const _: () = assert!(size_of::<tally::Set>() == 512);
+const _: () = assert!(size_of::<Distinct>() == 3 * 8 + 2 * 1_024);
 const _: () = assert!(size_of::<AddressBucket>() == 128);
 const _: () = assert!(size_of::<KnownBucket>() == 16);
 const _: () = assert!(size_of::<MaybeKnown>() == 16);
@@ -111,8 +119,9 @@ impl Capacity {
             + LOCAL_SLOTS as u64 * size_of::<SourceLocal>() as u64
             + listener::LOCAL_SLOTS as u64 * size_of::<ListenerLocal>() as u64
             + connection::PAGES as u64 * size_of::<connection::Page>() as u64
-            + size_of::<CpuState>() as u64
-            + (LISTS_MAX + 1) as u64 * 8;
+            + (LISTS_MAX + 1) as u64 * 8
+            + tally::ALL_SETS as u64 * size_of::<tally::Set>() as u64
+            + (size_of::<Distinct>() + size_of::<CpuState>()) as u64;
         let addresses = address_index::buckets(self.addresses) as u64 * size_of::<AddressBucket>() as u64
             + self.slots() as u64 * (2 * size_of::<AddressPolicy>() + size_of::<RateBucket>()) as u64;
         let filter = list_filter::WORDS as u64 * 8;
@@ -135,11 +144,13 @@ mod pod {
     use crate::{
         Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
         address_index::AddressBucket,
+        distinct::Distinct,
         known::{KnownBucket, MaybeKnown},
         list_table::ListRecord,
         listener::{ListenerFacts, ListenerKey, ListenerLocal},
         retry::RetryLine,
         sketch::Block,
+        tally::Set,
     };
 
     macro_rules! pod {
@@ -155,6 +166,7 @@ mod pod {
         AddressPolicy,
         Block,
         CpuState,
+        Distinct,
         KnownBucket,
         ListEntry,
         ListRecord,
@@ -164,6 +176,7 @@ mod pod {
         MaybeKnown,
         RateBucket,
         RetryLine,
+        Set,
         Settings,
         SourceLocal,
         SourceRecord,

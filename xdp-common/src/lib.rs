@@ -6,6 +6,7 @@ pub mod address_index;
 pub mod budget;
 pub mod connection;
 pub mod counter;
+pub mod distinct;
 pub mod known;
 pub mod layout;
 pub mod list;
@@ -21,6 +22,8 @@ pub mod sample;
 pub mod settings;
 pub mod sketch;
 pub mod source;
+pub mod tally;
+pub mod turn;
 pub mod word;
 
 pub use address::Address;

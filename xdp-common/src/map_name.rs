@@ -47,6 +47,11 @@ pub const LISTENERS: &str = "LISTENERS";
 /// Per-CPU array of [`crate::listener::ListenerLocal`].
 pub const LISTENER_LOCAL: &str = "LISTENER_LOCAL";
 
+/// Per-CPU array of [`crate::tally::Set`]: those of sources, then those of prefixes.
+pub const TALLY: &str = "TALLY";
+/// Per-CPU array of one [`crate::distinct::Distinct`].
+pub const DISTINCT: &str = "DISTINCT";
+
 /// Every pinned map.
 pub const ALL: &[&str] = &[
     SETTINGS,
@@ -70,4 +75,6 @@ pub const ALL: &[&str] = &[
     LISTENERS,
     LISTENER_LOCAL,
     CONNECTIONS,
+    TALLY,
+    DISTINCT,
 ];

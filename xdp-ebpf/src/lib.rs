@@ -12,6 +12,7 @@ pub mod packet;
 pub mod parse;
 pub mod reply;
 pub mod tables;
+pub mod tally;
 
 pub use judge::{Judgement, judge};
 pub use packet::{Packet, Transport};

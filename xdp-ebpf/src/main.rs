@@ -16,9 +16,9 @@ mod word;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
-use maps::{KernelTables, XdpFrame};
+use maps::{Examined, KernelTables, XdpFrame};
 use xdp_common::{Action, Address, Reason, Settings};
-use xdp_ebpf::{Judgement, reply::Write};
+use xdp_ebpf::{Judgement, cursor::Frame as _, reply::Write, tally};
 
 /// The licence that the kernel checks before it lends GPL-only helpers.
 #[unsafe(no_mangle)]
@@ -46,7 +46,7 @@ pub(crate) fn levee(ctx: XdpContext) -> u32 {
         // Whoever loaded this program gave it no other to go on to.
         examined.judgement.reason = Reason::Retry;
     }
-    finish(&ctx, settings, &examined.judgement)
+    finish(&ctx, settings, examined)
 }
 
 /// The answer to a packet that `levee` judged, as a program of its own: both need most of the stack that there is, and
@@ -68,19 +68,20 @@ pub(crate) fn answer(ctx: XdpContext) -> u32 {
         write,
         &tables,
     );
-    finish(&ctx, settings, &examined.judgement)
+    finish(&ctx, settings, examined)
 }
 
 /// Counts, tells, acts: the one exit.
 #[inline(always)]
-fn finish(ctx: &XdpContext, settings: &'static Settings, judgement: &Judgement) -> u32 {
+fn finish(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) -> u32 {
     let tables = KernelTables::new(ctx, settings);
+    let judgement = &examined.judgement;
     account::count(&tables, judgement);
     if judgement.excess {
         tell_of_excess(ctx, judgement.destination, judgement.reason == Reason::SourceRate);
     }
     let enforce = tables.enforces();
-    match judgement.reason.action() {
+    let action = match judgement.reason.action() {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => {
             sample::take(ctx, &tables, judgement);
@@ -98,7 +99,26 @@ fn finish(ctx: &XdpContext, settings: &'static Settings, judgement: &Judgement) 
                 xdp_action::XDP_PASS
             }
         }
+    };
+    if judgement.found.is_protected() && tally::meet(&examined.packet, &tables) {
+        examined.action = action;
+        maps::go_on_to_look(ctx);
     }
+    action
+}
+
+/// One packet of many is looked at for the tally, by a program of its own: what becomes of it is decided.
+#[xdp(frags)]
+#[inline(always)]
+pub(crate) fn look(ctx: XdpContext) -> u32 {
+    let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
+        return xdp_action::XDP_PASS;
+    };
+    // Of a packet that was answered in place it is the answer's length, which is about the same.
+    let frame_len = XdpFrame(&ctx).full_len();
+    let reason = examined.judgement.reason;
+    tally::look(&examined.packet, reason, frame_len, &KernelTables::new(&ctx, settings));
+    examined.action
 }
 
 /// The one event that is told as it happens, at most once in ten seconds for each address and CPU.

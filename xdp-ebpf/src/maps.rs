@@ -18,6 +18,7 @@ use xdp_common::{
     SourceRecord,
     address_index::{self, AddressBucket, Found},
     connection,
+    distinct::Distinct,
     known::{self, KnownBucket, MaybeKnown},
     layout::{RateBucket, SAMPLE_RING_BYTES},
     list_filter,
@@ -26,6 +27,8 @@ use xdp_common::{
     retry::{self, Reach, RetryLine},
     sketch::{self, Block},
     source::{HEAVY_NS, LOCAL_SLOTS, SAMPLING},
+    tally::{self, Seen},
+    turn::Turn,
     word::SharedWord as _,
 };
 use xdp_ebpf::{
@@ -126,11 +129,20 @@ static LISTENER_LOCAL: PerCpuArray<ListenerLocal> = PerCpuArray::pinned(listener
 #[map]
 static CONNECTIONS: PerCpuArray<connection::Page> = PerCpuArray::pinned(connection::PAGES, 0);
 
-/// Where the program goes on to answer a packet: one element, the program `answer` of the same load. Of this load alone,
+/// Where the program goes on: to answer a packet (`answer`), to look at one for the tally (`look`); both of the same load. Of this load alone,
 /// as EXAMINED is, so that each program finds the one that was compiled with it. The kernel empties it when nobody in user
 /// space holds it: the agent pins it under the program's id.
 #[map]
-static ANSWERS: ProgramArray = ProgramArray::with_max_entries(1, 0);
+static ANSWERS: ProgramArray = ProgramArray::with_max_entries(2, 0);
+
+/// The heaviest sources and prefixes that each CPU met, see [`xdp_common::tally`]: what is news takes the place of what is
+/// light. Written by the program for one packet of many, read by the agent.
+#[map]
+static TALLY: PerCpuArray<tally::Set> = PerCpuArray::pinned(tally::ALL_SETS, 0);
+
+/// How many sources each CPU met. Looked at for each packet, written for new sources; read by the agent. One element.
+#[map]
+static DISTINCT: PerCpuArray<Distinct> = PerCpuArray::pinned(1, 0);
 
 /// The packet between the functions that it goes through. In a map, not on the stack, because the verifier forgets what was
 /// written there: it looks at the judge once, and not once for each way through the parser.
@@ -142,6 +154,8 @@ static EXAMINED: PerCpuArray<Examined> = PerCpuArray::with_max_entries(1, 0);
 pub(crate) struct Examined {
     pub(crate) packet: Packet,
     pub(crate) judgement: Judgement,
+    /// What becomes of it, as the kernel calls that.
+    pub(crate) action: u32,
 }
 
 /// This CPU's place for them.
@@ -156,6 +170,13 @@ pub(crate) fn examined() -> Option<&'static mut Examined> {
 pub(crate) fn go_on_to_answer(ctx: &XdpContext) {
     // SAFETY: no reference into the frame or to a map's element is used after it.
     unsafe { ANSWERS.tail_call(ctx, 0) };
+}
+
+/// Ends this program and begins the one that looks at the packet; comes back only if there is none.
+#[inline(always)]
+pub(crate) fn go_on_to_look(ctx: &XdpContext) {
+    // SAFETY: no reference into the frame or to a map's element is used after it.
+    unsafe { ANSWERS.tail_call(ctx, 1) };
 }
 
 /// The frame of an XDP context.
@@ -607,6 +628,23 @@ impl Tables for KernelTables<'_> {
     #[inline(always)]
     fn now_ms(&self) -> u32 {
         self.with_cpu(|cpu| cpu.now_ms as u32).unwrap_or(0)
+    }
+
+    #[inline(always)]
+    fn with_turn<R>(&self, with: impl FnOnce(&mut Turn, &mut Seen) -> R) -> Option<R> {
+        self.with_cpu(|cpu| with(&mut cpu.turn, &mut cpu.tallied))
+    }
+
+    #[inline(always)]
+    fn with_tally_set<R>(&self, set: u32, with: impl FnOnce(&mut tally::Set) -> R) -> Option<R> {
+        // SAFETY: as for `with_cpu`.
+        TALLY.get_ptr_mut(set).map(|set| with(unsafe { &mut *set }))
+    }
+
+    #[inline(always)]
+    fn with_distinct<R>(&self, with: impl FnOnce(&mut Distinct) -> R) -> Option<R> {
+        // SAFETY: as for `with_cpu`.
+        DISTINCT.get_ptr_mut(0).map(|distinct| with(unsafe { &mut *distinct }))
     }
 
     #[inline(always)]

@@ -3,7 +3,10 @@
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, ListEntry, Listed, Settings, SourceLocal, SourceRecord,
     address_index::Found,
+    distinct::Distinct,
     listener::{ListenerFacts, state},
+    tally::{Seen, Set},
+    turn::Turn,
     word::SharedWord,
 };
 
@@ -154,6 +157,12 @@ pub trait Tables {
     }
     /// The clock of TCP timestamps, ms.
     fn now_ms(&self) -> u32;
+    /// This CPU's turn to look at a packet for the tally, and all that it tallied.
+    fn with_turn<R>(&self, with: impl FnOnce(&mut Turn, &mut Seen) -> R) -> Option<R>;
+    /// A set of this CPU's tally.
+    fn with_tally_set<R>(&self, set: u32, with: impl FnOnce(&mut Set) -> R) -> Option<R>;
+    /// This CPU's registers of different sources.
+    fn with_distinct<R>(&self, with: impl FnOnce(&mut Distinct) -> R) -> Option<R>;
     /// Which socket of this host a packet belongs to. Costs a socket look-up: only under a blackhole.
     fn own_socket(&self, packet: &Packet) -> OwnSocket;
 }

@@ -61,11 +61,17 @@ pub(super) fn clean(text: &str) -> String {
 /// A rate for people: three digits and a scale.
 pub(super) fn rate(per_second: f64) -> String {
     match per_second {
+        rate if rate >= 999_500_000.0 => format!("{:.2}G", rate / 1e9),
         rate if rate >= 999_500.0 => format!("{:.2}M", rate / 1e6),
         rate if rate >= 999.5 => format!("{:.1}k", rate / 1e3),
         rate if rate >= 9.95 || rate == 0.0 => format!("{rate:.0}"),
         rate => format!("{rate:.1}"),
     }
+}
+
+/// A share (0 to 1) for people.
+pub(super) fn share(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 /// An end for people.
@@ -96,6 +102,7 @@ mod tests {
             (1234.0, "1.2k"),
             (99_960.0, "100.0k"),
             (1.5e6, "1.50M"),
+            (2.5e9, "2.50G"),
         ] {
             assert_eq!(rate(value), text);
         }

@@ -3,7 +3,7 @@
 use super::{
     context::Context,
     direct::{Direct, NOT_RUNNING},
-    mode, print,
+    mode, print, sources,
 };
 use crate::{
     control::api::{RatesView, StatusView},
@@ -57,6 +57,20 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     ));
     if let Some(now) = &status.rates {
         lines.push(("Now", rates(now, status.mode.mode)));
+    }
+    if let Some(all) = status.sources.as_ref().filter(|all| all.traffic.packets_pps > 0.0) {
+        lines.push(("From", sources::all(all)));
+    }
+    if !status.busiest.is_empty() {
+        let busiest = status.busiest.iter().map(|view| {
+            format!(
+                "{} ({} packets/s, {})",
+                view.prefix,
+                print::rate(view.traffic.packets_pps),
+                print::share(view.traffic.share)
+            )
+        });
+        lines.push(("Busiest", busiest.collect::<Vec<_>>().join(", ")));
     }
     if let Some(daemon) = &status.daemon {
         let health = daemon.ledger.problem.as_deref().unwrap_or("healthy");

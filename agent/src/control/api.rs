@@ -145,7 +145,7 @@ pub struct StatsQuery {
     pub address: Option<IpAddr>,
 }
 
-/// `GET /v1/sources?limit=..`.
+/// `GET /v1/sources?limit=..` and `GET /v1/prefixes?limit=..`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourcesQuery {
@@ -390,22 +390,74 @@ pub struct StatsView {
     pub lists: BTreeMap<String, u64>,
 }
 
+/// Traffic to protected addresses per second, over the last ten seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrafficView {
+    /// Packets per second, whatever their protocol and their verdict.
+    pub packets_pps: f64,
+    /// Bits of their frames per second.
+    pub bits_per_s: f64,
+    /// SYNs per second.
+    pub syn_pps: f64,
+    /// Packets per second whose verdict is drop.
+    pub drop_pps: f64,
+    /// Of all packets to protected addresses, 0 to 1.
+    pub share: f64,
+}
+
+/// One line of `GET /v1/prefixes`, and of the busiest prefixes in `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PrefixView {
+    /// An IPv4 /24 or an IPv6 /48.
+    pub prefix: IpNet,
+    /// Traffic from there.
+    #[serde(flatten)]
+    pub traffic: TrafficView,
+    /// When a packet of it was last looked at.
+    pub last: Timestamp,
+    /// The source list entry that decides about the whole prefix, if any.
+    pub listed: Option<ListAction>,
+}
+
+/// What all sources together do, over the last ten seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct AllSourcesView {
+    /// Traffic to protected addresses.
+    #[serde(flatten)]
+    pub traffic: TrafficView,
+    /// Different sources (IPv4 addresses and IPv6 /64) within a second, an estimate with a standard error of 6 %; absent before
+    /// it was counted.
+    pub distinct: Option<f64>,
+    /// Of all packets, those of the ten heaviest sources, 0 to 1.
+    pub top10_share: f64,
+}
+
+/// `GET /v1/prefixes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PrefixesView {
+    /// What all sources together do.
+    pub all: AllSourcesView,
+    /// The heaviest, heaviest first.
+    pub prefixes: Vec<PrefixView>,
+}
+
 /// One line of `GET /v1/sources`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceView {
     /// An IPv4 address or an IPv6 /64.
     pub source: IpNet,
-    /// SYNs per second now.
-    pub syn_pps: f64,
-    /// Of those, per second over its threshold.
+    /// Traffic from there.
+    #[serde(flatten)]
+    pub traffic: TrafficView,
+    /// SYNs per second over its threshold.
     pub over_pps: f64,
-    /// SYNs within its threshold since it is recorded.
+    /// SYNs within its threshold since its bucket began; 0 while it has none.
     pub syns_within: u64,
-    /// SYNs over its threshold since it is recorded.
+    /// SYNs over its threshold since its bucket began; 0 while it has none.
     pub syns_over: u64,
     /// Since when it is recorded.
     pub since: Timestamp,
-    /// When its last SYN came.
+    /// When a packet of it was last looked at.
     pub last: Timestamp,
     /// The source list entry that decides about it, if any.
     pub listed: Option<ListAction>,
@@ -414,7 +466,9 @@ pub struct SourceView {
 /// `GET /v1/sources`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourcesView {
-    /// Sources with a record now.
+    /// What all sources together do.
+    pub all: AllSourcesView,
+    /// Sources with a SYN bucket of their own now.
     pub recorded: usize,
     /// The threshold of every source; absent where only the kernel was asked.
     pub limit: Limit,
@@ -487,6 +541,12 @@ pub struct StatusView {
     pub blocked: usize,
     /// Rates to all protected addresses; absent when only the kernel was asked.
     pub rates: Option<RatesView>,
+    /// What all sources together do; absent when only the kernel was asked.
+    #[serde(default)]
+    pub sources: Option<AllSourcesView>,
+    /// The prefixes that send most, heaviest first.
+    #[serde(default)]
+    pub busiest: Vec<PrefixView>,
     /// How full the kernel's tables are.
     pub maps: Vec<MapFill>,
     /// What the programs cost.

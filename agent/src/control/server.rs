@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     api::{
-        AllowRequest, BlockRequest, Done, LargeListView, ListView, ListenersView, ModeRequest, ModeView,
+        AllowRequest, BlockRequest, Done, LargeListView, ListView, ListenersView, ModeRequest, ModeView, PrefixesView,
         RefreshRequest, RemoveRequest, RungRequest, RungView, SampleView, SourcesQuery, SourcesView, StatsQuery,
         StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
     },
@@ -72,6 +72,7 @@ fn router(handle: Handle) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/stats", get(stats))
         .route("/v1/sources", get(sources))
+        .route("/v1/prefixes", get(prefixes))
         .route("/v1/samples", get(samples))
         .route("/v1/list", get(list))
         .route("/v1/lists", get(lists))
@@ -182,6 +183,13 @@ async fn sources(State(handle): State<Handle>, Asked(query): Asked<SourcesQuery>
         &handle.snapshot(),
         at_most,
     )))
+}
+
+async fn prefixes(State(handle): State<Handle>, Asked(query): Asked<SourcesQuery>) -> Json<PrefixesView> {
+    Json(view::prefixes(
+        &handle.snapshot(),
+        query.limit.unwrap_or(DEFAULT_SOURCES),
+    ))
 }
 
 async fn samples(State(handle): State<Handle>) -> Json<Vec<SampleView>> {
@@ -303,7 +311,7 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
         Some(
-            "there are /v1/status, stats, sources, samples, list, lists, blocks, allows, thresholds, rungs, listeners, mode, reload and \
+            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, listeners, mode, reload and \
              detach"
                 .to_owned(),
         ),

@@ -22,7 +22,7 @@ use crate::{
     config::{Config, file::LogLevel},
     control::api::Done,
     decide::{KernelState, Refusal, World},
-    detect::Meter,
+    detect::{Meter, Talkers, Tally},
     feeds::state::ListState,
     host::{Host, HostFacts, TcpFacts},
     ledger::{Installed, JournalEntry, Ledger},
@@ -43,6 +43,8 @@ pub struct Engine {
     /// What the tables hold: this process is their only writer.
     kernel: Arc<KernelState>,
     meter: Arc<Meter>,
+    tally: Tally,
+    talkers: Arc<Talkers>,
     host: Box<dyn Host>,
     /// The host's TCP at the last look.
     tcp: Arc<TcpFacts>,
@@ -215,6 +217,7 @@ impl Engine {
             overrides: Arc::clone(&self.overrides),
             kernel: Arc::clone(&self.kernel),
             meter: Arc::clone(&self.meter),
+            talkers: Arc::clone(&self.talkers),
             tcp: Arc::clone(&self.tcp),
             listeners: Arc::clone(&self.listeners),
             lists: Arc::clone(&self.lists),

@@ -30,6 +30,7 @@ impl Engine {
         if now.mono > self.meter.at.mono {
             self.meter = Arc::new(self.meter.next(reading, now));
         }
+        self.talkers = Arc::new(self.tally.next(&self.tables.tally(now.mono)?, now));
         self.programs = Arc::new(self.tables.programs()?);
         self.links = Arc::new(self.tables.links()?);
         self.list_packets = Arc::new(self.tables.lists()?);

@@ -14,13 +14,18 @@ use xdp_common::Reason;
 use crate::{
     control::view::{BLACKHOLE, rung, rungs},
     decide::state::common_limit,
-    detect::{by_action, syns},
+    detect::{TrafficRates, by_action, syns},
     snapshot::Snapshot,
     tables::{ListAction, Mode},
 };
 
 /// The label of everything that is not protected.
 const UNPROTECTED: &str = "unprotected";
+
+/// Prefixes whose rates are exported.
+const TOP_PREFIXES: usize = 10;
+/// Sources whose share is.
+const TOP_SOURCES: usize = 10;
 
 /// Writes the latest snapshot.
 #[derive(Debug)]
@@ -40,6 +45,7 @@ impl Collector for Exporter {
         let mut out = Writer { encoder };
         packets(&mut out, &snapshot)?;
         rates(&mut out, &snapshot)?;
+        talkers(&mut out, &snapshot)?;
         thresholds(&mut out, &snapshot)?;
         ladder(&mut out, &snapshot)?;
         lists(&mut out, &snapshot)?;
@@ -197,6 +203,43 @@ fn rates(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         .filter(|found| found.address.is_some())
         .map(|found| (labels(found.address), yes(found.current_excess(snapshot.now).is_some())));
     out.gauges("address_over_rate", "1 while SYNs to the address are over a rate", over)
+}
+
+/// The heaviest prefixes only: labels must not grow with the number of sources.
+fn talkers(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
+    type Value = fn(&TrafficRates) -> f64;
+    let talkers = &snapshot.talkers;
+    let values: [(&str, &str, Value); 4] = [
+        ("packets", "Packets", |rates| rates.packets_pps),
+        ("bits", "Bits of frames", |rates| rates.bits_per_s),
+        ("syns", "SYNs", |rates| rates.syn_pps),
+        ("drops", "Packets whose verdict is drop,", |rates| rates.drop_pps),
+    ];
+    for (unit, what, value) in values {
+        let top = talkers.prefixes.iter().take(TOP_PREFIXES);
+        let rates = top.map(|talker| (vec![("prefix", talker.prefix.to_string())], value(&talker.rates)));
+        out.gauges(
+            &format!("top_prefix_{unit}_per_second"),
+            &format!("{what} per second of the ten heaviest source prefixes (/24, /48), over ten seconds"),
+            rates,
+        )?;
+    }
+    out.gauge(
+        "source_packets_per_second",
+        "Packets per second to protected addresses, over ten seconds",
+        talkers.total.packets_pps,
+    )?;
+    out.gauge(
+        "top_sources_share",
+        "Share of all packets that the ten heaviest sources sent, 0 to 1",
+        talkers.concentration(TOP_SOURCES),
+    )?;
+    let distinct = talkers.distinct_sources.map(|distinct| (Vec::new(), distinct));
+    out.gauges(
+        "distinct_sources",
+        "Different sources (IPv4 addresses, IPv6 /64) within a second, an estimate",
+        distinct,
+    )
 }
 
 fn thresholds(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {

@@ -1,6 +1,7 @@
-//! The program that answers packets, to which the one on the interface goes on (a tail call).
+//! The programs to which the one on the interface goes on (tail calls): one answers packets, one looks at a packet of many for
+//! the tally.
 //!
-//! The way from one to the other is a map of that load alone, because the packet that goes that way is laid out as that
+//! The way from one to the others is a map of that load alone, because the packet that goes that way is laid out as that
 //! build wants it. The kernel empties such a map when nobody in user space holds it any more: it is pinned under the id of
 //! the program on the interface, for as long as that is on any.
 
@@ -17,24 +18,29 @@ use super::{
 };
 use crate::tables::{Result, TableError};
 
-/// Name of the program that answers.
-const PROGRAM: &str = "answer";
+/// Names of the programs, by their place in the map.
+const PROGRAMS: [&str; 2] = ["answer", "look"];
 /// The map by which it is found.
 const MAP: &str = "ANSWERS";
 
-/// Loads the program that answers, and makes it the one that program `caller` goes on to.
+/// Loads the programs, and makes them those that program `caller` goes on to.
 pub(super) fn load(ebpf: &mut Ebpf, pins: &Pins, caller: u32) -> Result<()> {
-    let program = program(ebpf)?;
-    program
-        .load()
-        .map_err(|error| refused("program that answers", &error))?;
-    let answer = program.fd().and_then(|fd| Ok(fd.try_clone()?));
-    let answer = answer.map_err(|error: ProgramError| join_failed(&error))?;
+    let mut loaded = Vec::new();
+    for name in PROGRAMS {
+        let program = program(ebpf, name)?;
+        program
+            .load()
+            .map_err(|error| refused(&format!("XDP program `{name}`"), &error))?;
+        let descriptor = program.fd().and_then(|fd| Ok(fd.try_clone()?));
+        loaded.push(descriptor.map_err(|error: ProgramError| join_failed(&error))?);
+    }
     let map = ebpf
         .map_mut(MAP)
         .ok_or_else(|| TableError::Kernel(format!("the agent's own object has no map `{MAP}`")))?;
     let mut answers = ProgramArray::try_from(map).map_err(|error| join_failed(&error))?;
-    answers.set(0, &answer, 0).map_err(|error| join_failed(&error))?;
+    for (place, descriptor) in (0..).zip(&loaded) {
+        answers.set(place, descriptor, 0).map_err(|error| join_failed(&error))?;
+    }
     answers.pin(pins.answers(caller)).map_err(|error| join_failed(&error))
 }
 
@@ -44,15 +50,15 @@ pub(super) fn remove_unused(pins: &Pins, caller: u32) -> Result<()> {
     pins.remove_answers(|id| id != caller && !linked.contains(&id))
 }
 
-fn program(ebpf: &mut Ebpf) -> Result<&mut Xdp> {
-    ebpf.program_mut(PROGRAM)
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| TableError::Kernel(format!("the agent's own object has no XDP program `{PROGRAM}`")))
+        .ok_or_else(|| TableError::Kernel(format!("the agent's own object has no XDP program `{name}`")))
 }
 
 fn join_failed(error: &dyn std::error::Error) -> TableError {
     TableError::Kernel(format!(
-        "cannot join the XDP program with the one that answers: {}",
+        "cannot join the XDP program with those that it goes on to: {}",
         with_causes(error)
     ))
 }

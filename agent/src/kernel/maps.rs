@@ -7,6 +7,7 @@ use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, ListRecord, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
     connection,
+    distinct::Distinct,
     known::{self, KnownBucket, MaybeKnown},
     layout::{Capacity, RateBucket},
     list_filter,
@@ -15,7 +16,7 @@ use xdp_common::{
     map_name,
     retry::RetryLine,
     sketch::{self, Block},
-    source,
+    source, tally,
 };
 
 use super::{convert::failed, list_table, pins::Pins};
@@ -38,6 +39,8 @@ pub(super) struct Maps {
     pub(super) maybe_known: Array<MapData, MaybeKnown>,
     pub(super) retry: Array<MapData, RetryLine>,
     pub(super) listeners: HashMap<MapData, ListenerKey, ListenerFacts>,
+    pub(super) tally: PerCpuArray<MapData, tally::Set>,
+    pub(super) distinct: PerCpuArray<MapData, Distinct>,
     generation: u64,
 }
 
@@ -66,6 +69,8 @@ impl Maps {
             maybe_known: open(pins, map_name::MAYBE_KNOWN, Map::Array)?,
             retry: open(pins, map_name::RETRY, Map::Array)?,
             listeners: open(pins, map_name::LISTENERS, Map::HashMap)?,
+            tally: open(pins, map_name::TALLY, Map::PerCpuArray)?,
+            distinct: open(pins, map_name::DISTINCT, Map::PerCpuArray)?,
             generation: u64::from(info(pins, map_name::SETTINGS)?.id()),
         })
     }
@@ -122,7 +127,7 @@ impl Shape {
 }
 
 /// Every map whose size the loader sets.
-fn expected(capacity: &Capacity) -> [Shape; 19] {
+fn expected(capacity: &Capacity) -> [Shape; 21] {
     let slots = capacity.slots();
     let buckets = address_index::buckets(capacity.addresses);
     [
@@ -160,6 +165,8 @@ fn expected(capacity: &Capacity) -> [Shape; 19] {
         ),
         Shape::per_cpu::<ListenerLocal>(map_name::LISTENER_LOCAL, listener::LOCAL_SLOTS),
         Shape::per_cpu::<connection::Page>(map_name::CONNECTIONS, connection::PAGES),
+        Shape::per_cpu::<tally::Set>(map_name::TALLY, tally::ALL_SETS),
+        Shape::per_cpu::<Distinct>(map_name::DISTINCT, 1),
     ]
 }
 

@@ -25,6 +25,7 @@ mod run;
 mod samples;
 mod settings;
 mod sources;
+mod tally;
 
 use std::{
     fmt,
@@ -41,6 +42,7 @@ use crate::tables::{
     AddressState, CounterReading, KernelSettings, KernelTables, LinkState, ListEntry, ListImage, ListPackets, Listener,
     MapFill, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
 };
+use crate::traffic::TallyReading;
 use addresses::Addresses;
 use list::SourceList;
 use list_table::ListTable;
@@ -291,6 +293,10 @@ impl KernelTables for Kernel {
 
     fn sources(&self) -> Result<Vec<SourceUsage>> {
         sources::read(&self.maps)
+    }
+
+    fn tally(&self, now: MonotonicNs) -> Result<TallyReading> {
+        tally::read(&self.maps, now)
     }
 
     fn fills(&self) -> Result<Vec<MapFill>> {

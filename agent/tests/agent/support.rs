@@ -21,6 +21,7 @@ use agent::{
         ListHead, ListImage, ListPackets, Listener, ListenerFacts, MapFill, Mode, MonotonicNs, ProgramStats, Result,
         Sample, SourceUsage, Syncookies, TableError, XdpMode,
     },
+    traffic::TallyReading,
 };
 use ipnet::IpNet;
 
@@ -34,6 +35,7 @@ pub(crate) struct Fake {
     pub(crate) links: BTreeMap<String, XdpMode>,
     pub(crate) counts: Vec<AddressCounts>,
     pub(crate) sources: Vec<SourceUsage>,
+    pub(crate) tally: TallyReading,
     /// What the next drain gives.
     pub(crate) samples: Vec<Sample>,
     /// Writes done so far.
@@ -66,6 +68,7 @@ impl Default for Fake {
             links: BTreeMap::new(),
             counts: Vec::new(),
             sources: Vec::new(),
+            tally: TallyReading::default(),
             samples: Vec::new(),
             writes: 0,
             fail_at: None,
@@ -190,6 +193,10 @@ impl KernelTables for FakeKernel {
 
     fn sources(&self) -> Result<Vec<SourceUsage>> {
         Ok(self.lock().sources.clone())
+    }
+
+    fn tally(&self, _now: MonotonicNs) -> Result<TallyReading> {
+        Ok(self.lock().tally.clone())
     }
 
     fn fills(&self) -> Result<Vec<MapFill>> {

@@ -53,7 +53,7 @@ enum Spread {
 }
 
 /// A list as a publisher would write it: random prefixes of 24 to 32 bits, and of 32 to 64.
-fn text(spread: Spread) -> String {
+fn text(spread: Spread, v4: u32, v6: u32) -> String {
     let mut state = 0x1234_5678_9abc_def1u64;
     // Marsaglia's xorshift64.
     let mut random = || {
@@ -63,7 +63,7 @@ fn text(spread: Spread) -> String {
         state
     };
     let mut text = String::new();
-    for _ in 0..V4 {
+    for _ in 0..v4 {
         let (bits, len) = (random() as u32, 24 + (random() >> 32) as u32 % 9);
         let bits = match spread {
             Spread::Wide => 0x0100_0000 + bits % 0xde00_0000,
@@ -72,7 +72,7 @@ fn text(spread: Spread) -> String {
         let [a, b, c, d] = (bits & u32::MAX << (32 - len)).to_be_bytes();
         text.push_str(&format!("{a}.{b}.{c}.{d}/{len}\n"));
     }
-    for _ in 0..V6 {
+    for _ in 0..v6 {
         let (bits, len) = (random(), 32 + (random() >> 32) as u32 % 33);
         let high = (0x2000_0000_0000_0000 | bits >> 3) & u64::MAX << (64 - len);
         let address = std::net::Ipv6Addr::from(u128::from(high) << 64);
@@ -99,19 +99,24 @@ fn image(parsed: &Parsed) -> ListImage {
     flatten(&[Part { head: &head, prefixes }]).image
 }
 
+/// A list with so many IPv4 prefixes, all where the flood's sources are.
+pub(super) fn dense(v4: u32) -> Result<ListImage> {
+    Ok(image(&parsed(&text(Spread::Dense, v4, 0))?))
+}
+
 /// By test runs with random sources: what a packet costs more than with no list, asked for (a segment that passes) or dropped
 /// anyhow (a SYN to an address over its rate).
 pub(super) fn test_run() -> Result<Vec<Row>> {
     let bpffs = tempfile::tempdir()?;
-    let mut kernel = prepared::load(bpffs.path())?;
+    let mut kernel = prepared::load(bpffs.path(), prepared::Size::USUAL)?;
     let vip = vips()[0].to_string();
     let client = "203.0.113.7";
     let ack = Packet::tcp(client, &vip, flag::ACK).bytes();
     let syn = Packet::syn(client, &vip).bytes();
     let mut random = Comparator::load("random_source", Some(kernel.program_id()?))?;
     let images = [
-        image(&parsed(&text(Spread::Wide))?),
-        image(&parsed(&text(Spread::Dense))?),
+        image(&parsed(&text(Spread::Wide, V4, V6))?),
+        image(&parsed(&text(Spread::Dense, V4, V6))?),
     ];
     let mut more = [vec![], vec![], vec![]];
     for _ in 0..ROUNDS {
@@ -137,7 +142,7 @@ pub(super) fn test_run() -> Result<Vec<Row>> {
 /// By the kernel's accounting under live packets from random sources, all of which come from where the list is dense.
 pub(super) fn live() -> Result<Vec<Row>> {
     let topology = Topology::direct()?;
-    let image = image(&parsed(&text(Spread::Dense))?);
+    let image = image(&parsed(&text(Spread::Dense, V4, V6))?);
     let spoofed = Sources::Spoofed { v6_percent: 0 };
     let syns = flood(&topology, spoofed, Payload::SYN, None);
     let segments = flood(&topology, spoofed, Payload::tcp(tcp_flag::ACK), Some(ASKED_PPS));
@@ -173,7 +178,7 @@ fn flood(topology: &Topology, sources: Sources, payload: Payload, rate_pps: Opti
 
 fn cost(topology: &Topology, flood: &Flood, image: &ListImage) -> Result<f64> {
     topology.balancer().enter(|| {
-        let mut kernel = prepared::load(&topology.lab().bpf_directory())?;
+        let mut kernel = prepared::load(&topology.lab().bpf_directory(), prepared::Size::USUAL)?;
         kernel.put_lists(image)?;
         kernel.attach(BALANCER_INTERFACE, XdpMode::Native)?;
         let before = Accounting::of(kernel.program_id()?)?;
@@ -189,8 +194,8 @@ fn cost(topology: &Topology, flood: &Flood, image: &ListImage) -> Result<f64> {
 /// From a text in memory to a list in force in place of another; the swap alone; what both take meanwhile.
 pub(super) fn load() -> Result<Vec<Row>> {
     let bpffs = tempfile::tempdir()?;
-    let mut kernel = prepared::load(bpffs.path())?;
-    let text = text(Spread::Wide);
+    let mut kernel = prepared::load(bpffs.path(), prepared::Size::USUAL)?;
+    let text = text(Spread::Wide, V4, V6);
     let (mut load, mut swap) = (vec![], vec![]);
     for _ in 0..ROUNDS {
         let begun = Instant::now();

@@ -8,7 +8,8 @@ use aya::sys::{Stats, enable_stats};
 use xdp_ebpf::packet::tcp_flag;
 
 use super::{
-    ROUND, ROUNDS, median, prepared,
+    ROUND, ROUNDS, median,
+    prepared::{self, Size},
     row::{Row, Target},
 };
 use crate::{
@@ -19,9 +20,9 @@ use crate::{
 };
 
 /// Segments per second, which the stack behind the program has to take.
-const ESTABLISHED_PPS: u32 = 200_000;
+pub(super) const ESTABLISHED_PPS: u32 = 200_000;
 /// Peers that they come from.
-const ESTABLISHED_PEERS: u32 = 1_000;
+pub(super) const ESTABLISHED_PEERS: u32 = 1_000;
 
 /// SYNs: Levee against bare parse-and-drop, and Levee against itself with an LRU insertion per packet.
 pub(super) fn drops() -> Result<Vec<Row>> {
@@ -31,7 +32,7 @@ pub(super) fn drops() -> Result<Vec<Row>> {
     let _accounting = enable_stats(Stats::RunTime)?;
     for _ in 0..ROUNDS {
         bare.push(bare_ns(&topology, &flood)?);
-        levee.push(levee_ns(&topology, &flood)?);
+        levee.push(levee_ns(&topology, &flood, Size::USUAL)?);
         lru.push(lru_ns(&topology, &flood)?);
     }
     let (bare, levee, lru) = (median(&mut bare), median(&mut levee), median(&mut lru));
@@ -53,7 +54,7 @@ pub(super) fn established() -> Result<Vec<Row>> {
     let _accounting = enable_stats(Stats::RunTime)?;
     for _ in 0..ROUNDS {
         bare.push(bare_ns(&topology, &flood)?);
-        levee.push(levee_ns(&topology, &flood)?);
+        levee.push(levee_ns(&topology, &flood, Size::USUAL)?);
     }
     Ok(vec![Row::compared(
         "established_live",
@@ -64,7 +65,7 @@ pub(super) fn established() -> Result<Vec<Row>> {
     )])
 }
 
-fn flood(topology: &Topology, sources: Sources, payload: Payload, rate_pps: Option<u32>) -> Flood {
+pub(super) fn flood(topology: &Topology, sources: Sources, payload: Payload, rate_pps: Option<u32>) -> Flood {
     Flood {
         interface: topology.flood_interface().to_owned(),
         sources,
@@ -77,7 +78,7 @@ fn flood(topology: &Topology, sources: Sources, payload: Payload, rate_pps: Opti
     }
 }
 
-fn bare_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
+pub(super) fn bare_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
     topology.balancer().enter(|| {
         let mut bare = Comparator::load("bare", None)?;
         bare.attach(BALANCER_INTERFACE)?;
@@ -85,9 +86,9 @@ fn bare_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
     })
 }
 
-fn levee_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
+pub(super) fn levee_ns(topology: &Topology, flood: &Flood, size: Size) -> Result<f64> {
     topology.balancer().enter(|| {
-        let mut kernel = prepared::load(&topology.lab().bpf_directory())?;
+        let mut kernel = prepared::load(&topology.lab().bpf_directory(), size)?;
         kernel.attach(BALANCER_INTERFACE, XdpMode::Native)?;
         let id = kernel.program_id()?;
         let cost = cost(topology, flood, id);
@@ -98,7 +99,7 @@ fn levee_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
 
 fn lru_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
     topology.balancer().enter(|| {
-        let mut kernel = prepared::load(&topology.lab().bpf_directory())?;
+        let mut kernel = prepared::load(&topology.lab().bpf_directory(), Size::USUAL)?;
         let mut lru = Comparator::load("lru_then_levee", Some(kernel.program_id()?))?;
         lru.attach(BALANCER_INTERFACE)?;
         let cost = cost(topology, flood, lru.id()?);
@@ -108,7 +109,7 @@ fn lru_ns(topology: &Topology, flood: &Flood) -> Result<f64> {
 }
 
 /// Nanoseconds of a run of this program while the flood lasts.
-fn cost(topology: &Topology, flood: &Flood, program: u32) -> Result<f64> {
+pub(super) fn cost(topology: &Topology, flood: &Flood, program: u32) -> Result<f64> {
     let before = Accounting::of(program)?;
     topology
         .attacker()

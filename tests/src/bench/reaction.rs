@@ -52,7 +52,7 @@ fn once() -> Result<f64> {
         duration: Duration::from_millis(400),
     };
     let (first_drop_ns, report) = topology.balancer().enter(|| {
-        let mut kernel = prepared::load(&topology.lab().bpf_directory())?;
+        let mut kernel = prepared::load(&topology.lab().bpf_directory(), prepared::Size::USUAL)?;
         let limit = prepared::limit(RATE, BURST)?;
         kernel.put_settings(&KernelSettings::new(Mode::Enforce, limit))?;
         kernel.put_address(&AddressState {

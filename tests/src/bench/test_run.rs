@@ -4,7 +4,8 @@ use anyhow::Result;
 use nix::mount::{MntFlags, umount2};
 
 use super::{
-    ROUNDS, median, prepared,
+    ROUNDS, median,
+    prepared::{self, Size},
     row::{Row, Target},
 };
 use crate::{
@@ -18,7 +19,7 @@ const CLIENT: &str = "203.0.113.7";
 
 pub(super) fn measure() -> Result<Vec<Row>> {
     let bpffs = tempfile::tempdir()?;
-    let mut kernel = prepared::load(bpffs.path())?;
+    let mut kernel = prepared::load(bpffs.path(), Size::USUAL)?;
     let rows = rows(&mut kernel);
     kernel.detach_all()?;
     umount2(bpffs.path(), MntFlags::MNT_DETACH)?;

@@ -35,6 +35,11 @@ const TOOLS: &[Tool] = &[
         "checks of every header and checksum that was captured",
     ),
     tool("tcpdump", "tcpdump", "captures for tests that look at the wire"),
+    tool(
+        "xdp-filter",
+        "xdp-tools",
+        "what users take against floods in XDP, for comparison",
+    ),
 ];
 
 const fn tool(program: &'static str, package: &'static str, reason: &'static str) -> Tool {

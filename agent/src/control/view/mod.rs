@@ -2,19 +2,18 @@
 
 mod large;
 mod rungs;
+mod talkers;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 pub use large::{large_lists, large_lists_of_kernel};
 pub use rungs::{BLACKHOLE, rung, rungs, rungs_of_kernel};
 use rungs::{rung_since, verifying};
+pub use talkers::{prefixes, sources};
 
 use super::api::{
     AddressStatsView, BlackholeView, DaemonView, EntryView, LedgerView, ListView, ListenersView, ModeView, OriginView,
-    RatesView, SampleView, SourceView, SourcesView, StatsView, StatusView, ThresholdView,
+    RatesView, SampleView, StatsView, StatusView, ThresholdView,
 };
 use crate::{
     clock::Now,
@@ -25,14 +24,15 @@ use crate::{
     detect::{AddressMeter, Meter, by_action, syns},
     headers,
     host::Sysctls,
-    lists,
     overrides::{Origin, Overrides, ThresholdTarget},
     snapshot::Snapshot,
-    tables::{Counts, KernelTables, Limit, ListAction, Listener, MonotonicNs, Sample, SourceUsage},
+    tables::{Counts, KernelTables, Limit, ListAction, Listener, MonotonicNs, Sample},
 };
 
 /// Actor of what the configuration file says.
 const CONFIGURATION: &str = "configuration";
+/// Prefixes that the status names.
+const BUSIEST: usize = 3;
 /// Actor of what only the kernel was asked about.
 const UNKNOWN: &str = "unknown";
 
@@ -260,58 +260,6 @@ fn address_stats(found: &AddressMeter, snapshot: &Snapshot) -> AddressStatsView 
     }
 }
 
-/// The heaviest sources between two walks through the table.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a rate for people: 53 bits are plenty")]
-pub fn sources(
-    earlier: &[SourceUsage],
-    later: &[SourceUsage],
-    seconds: f64,
-    snapshot: &Snapshot,
-    at_most: usize,
-) -> SourcesView {
-    let before: HashMap<_, _> = earlier.iter().map(|usage| (usage.source, usage)).collect();
-    let list = snapshot
-        .kernel
-        .entries
-        .values()
-        .map(|entry| (entry.prefix, entry.action))
-        .collect();
-    let mut views: Vec<SourceView> = later
-        .iter()
-        .map(|usage| {
-            let then = before.get(&usage.source).filter(|then| then.since == usage.since);
-            let since_then = |now: u64, then: Option<u64>| now.saturating_sub(then.unwrap_or(0)) as f64 / seconds;
-            let over_pps = since_then(usage.syns_over, then.map(|then| then.syns_over));
-            let within_pps = since_then(usage.syns_within, then.map(|then| then.syns_within));
-            SourceView {
-                source: usage.source,
-                syn_pps: over_pps + within_pps,
-                over_pps,
-                syns_within: usage.syns_within,
-                syns_over: usage.syns_over,
-                since: snapshot.now.wall_of(usage.since),
-                last: snapshot.now.wall_of(usage.last),
-                listed: lists::deciding(&list, usage.source).map(|(_, action)| *action),
-            }
-        })
-        .collect();
-    // Equal rates (mostly none at all) go by what was seen in total, so that the order does not change by itself.
-    views.sort_by(|a, b| {
-        let total = |view: &SourceView| view.syns_within + view.syns_over;
-        b.syn_pps
-            .total_cmp(&a.syn_pps)
-            .then_with(|| total(b).cmp(&total(a)))
-            .then_with(|| a.source.cmp(&b.source))
-    });
-    views.truncate(at_most);
-    SourcesView {
-        recorded: later.len(),
-        limit: snapshot.kernel.settings.source_limit,
-        sources: views,
-    }
-}
-
 /// Headers of packets dropped lately, latest first.
 #[must_use]
 pub fn samples(snapshot: &Snapshot) -> Vec<SampleView> {
@@ -356,6 +304,8 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
             &snapshot.meter,
         )),
         verifying: verifying(&snapshot.kernel, &snapshot.meter, snapshot.now),
+        sources: Some(talkers::all(snapshot)),
+        busiest: talkers::busiest(snapshot, BUSIEST),
         maps: snapshot.fills.to_vec(),
         programs: snapshot.programs.to_vec(),
         warnings: snapshot.warnings.clone(),
@@ -411,6 +361,8 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
         allowed: count(ListAction::Allow),
         blocked: count(ListAction::Block),
         rates: None,
+        sources: None,
+        busiest: Vec::new(),
         maps: Vec::new(),
         programs: Vec::new(),
         warnings: Vec::new(),
