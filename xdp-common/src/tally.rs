@@ -151,7 +151,7 @@ impl Set {
             way += 1;
         }
         let least = lightest >> 32;
-        if (coin as u64 * (least + seen.packets)) >> 32 >= seen.packets {
+        if (u64::from(coin) * (least + seen.packets)) >> 32 >= seen.packets {
             return;
         }
         let place = (lightest & 7) as usize;
