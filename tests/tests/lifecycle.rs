@@ -392,3 +392,55 @@ fn every_verb_answers_people_and_machines() -> Result<()> {
     assert!(example.contains("interfaces") && example.contains("# "), "{example}");
     Ok(())
 }
+
+#[test]
+fn a_list_holds_while_the_agent_is_dead_and_follows_its_file_when_it_lives() -> Result<()> {
+    let _turn = alone::wait()?;
+    let list = tempfile::NamedTempFile::new()?;
+    let write = |text: &str| fs::write(list.path(), text).context("cannot write the list");
+    write(&format!("{CUSTOMER4}\n2001:db8:c:7::/64 # a customer of ours\n"))?;
+    let settings = Settings {
+        more: format!(
+            "[[list]]\nname = \"drop\"\nfrom = {:?}\naction = \"block\"\nrefresh = \"1s\"\n",
+            list.path()
+        ),
+        ..Settings::default()
+    };
+    let (_server, mut agent, topology) = guarded(&settings)?;
+    let home = agent.home().clone();
+    let counts = |home: &Home| -> Result<(u64, u64, u64)> {
+        let lists = home.ask_json(&["lists"])?;
+        let of = |key: &str| lists[0][key].as_u64().unwrap_or(0);
+        Ok((of("v4"), of("v6"), of("packets")))
+    };
+    let patience = Duration::from_secs(5);
+    assert!(
+        within(patience, || Ok(counts(&home)?.0 == 1))?,
+        "{}",
+        home.ask(&["lists"])?
+    );
+    assert!(!customer::is_served(&topology, CUSTOMER4, VIP4)?, "in the list");
+    assert!(!customer::is_served(&topology, CUSTOMER6, VIP6)?, "in the list");
+    assert!(customer::is_served(&topology, "203.0.113.9", VIP4)?, "beside it");
+
+    agent.process().kill()?;
+    assert!(!customer::is_served(&topology, CUSTOMER4, VIP4)?, "still in the list");
+    let (v4, v6, packets) = counts(&home)?;
+    assert_eq!((v4, v6), (1, 1), "told from the maps alone");
+    assert!(packets > 0, "its packets are counted");
+    drop(agent);
+
+    let agent = Agent::start_as_configured(&topology, false)?;
+    assert!(counts(&home)?.2 >= packets, "the restart goes on counting");
+    write("2001:db8:c:7::/64\n")?;
+    assert!(
+        within(patience, || customer::is_served(&topology, CUSTOMER4, VIP4))?,
+        "not in the list any more: {}",
+        home.ask(&["lists"])?
+    );
+    assert!(!customer::is_served(&topology, CUSTOMER6, VIP6)?, "still in the list");
+    let metrics = home.ask(&["status"])?;
+    assert!(!metrics.contains("Warning"), "{metrics}");
+    drop(agent);
+    Ok(())
+}

@@ -390,9 +390,9 @@ impl Tables for KernelTables<'_> {
             return Listed::NONE;
         }
         let place = list_table::place(*source);
-        if !table
+        if table
             .get(place.filter_word)
-            .is_some_and(|word| word & place.filter_mask != 0)
+            .is_none_or(|word| word & place.filter_mask == 0)
         {
             return Listed::NONE;
         }
