@@ -6,7 +6,7 @@ use super::{
     mode, print, sources,
 };
 use crate::{
-    control::api::{RatesView, StatusView},
+    control::api::{LargeListView, RatesView, StatusView},
     decide::say,
     tables::{MapFill, Mode},
 };
@@ -55,6 +55,7 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
         "Sources",
         format!("{} blocked, {} allowed", status.blocked, status.allowed),
     ));
+    lines.extend(status.lists.iter().map(|list| ("List", one_list(list))));
     if let Some(now) = &status.rates {
         lines.push(("Now", rates(now, status.mode.mode)));
     }
@@ -85,6 +86,21 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     );
     lines.extend(status.warnings.iter().map(|warning| ("Warning", warning.clone())));
     lines
+}
+
+fn one_list(list: &LargeListView) -> String {
+    let prefixes = match list.v4 + list.v6 {
+        1 => "1 prefix".to_owned(),
+        count => format!("{count} prefixes"),
+    };
+    let read = list.read.map_or_else(
+        || "never read".to_owned(),
+        |read| format!("read {}", say::instant(read)),
+    );
+    format!(
+        "{} {}: {prefixes}, {} packets, {read}",
+        list.action, list.name, list.packets
+    )
 }
 
 fn daemon(status: &StatusView) -> String {

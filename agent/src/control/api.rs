@@ -539,6 +539,9 @@ pub struct StatusView {
     pub allowed: usize,
     /// Blocked source prefixes.
     pub blocked: usize,
+    /// Large lists.
+    #[serde(default)]
+    pub lists: Vec<LargeListView>,
     /// Rates to all protected addresses; absent when only the kernel was asked.
     pub rates: Option<RatesView>,
     /// What all sources together do; absent when only the kernel was asked.

@@ -306,6 +306,7 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
         verifying: verifying(&snapshot.kernel, &snapshot.meter, snapshot.now),
         sources: Some(talkers::all(snapshot)),
         busiest: talkers::busiest(snapshot, BUSIEST),
+        lists: large_lists(snapshot),
         maps: snapshot.fills.to_vec(),
         programs: snapshot.programs.to_vec(),
         warnings: snapshot.warnings.clone(),
@@ -328,6 +329,7 @@ pub fn status_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<StatusVie
         interfaces: tables.links()?,
         over_rate: over_rate.filter_map(|found| found.address).collect(),
         verifying: verifying(&kernel, &meter, now),
+        lists: large_lists_of_kernel(tables, now)?,
         maps: tables.fills()?,
         programs: tables.programs()?,
         ..kernel_status(&kernel, now)
@@ -360,6 +362,7 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
         verifying: Vec::new(),
         allowed: count(ListAction::Allow),
         blocked: count(ListAction::Block),
+        lists: Vec::new(),
         rates: None,
         sources: None,
         busiest: Vec::new(),
