@@ -44,6 +44,8 @@ fn write(tables: &mut dyn KernelTables, write: &Write) -> tables::Result<()> {
         Write::PutSettings(settings) => tables.put_settings(settings),
         Write::PutAddress(state) => tables.put_address(state),
         Write::RemoveAddress(address) => tables.remove_address(*address),
+        Write::PutGroup(group) => tables.put_group(group),
+        Write::RemoveGroup(prefix) => tables.remove_group(*prefix),
         Write::PutEntry(entry) => tables.put_entry(entry),
         Write::RemoveEntry(prefix) => tables.remove_entry(*prefix),
     }

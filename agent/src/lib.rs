@@ -30,3 +30,4 @@ pub mod sysctls;
 pub mod tables;
 pub mod tls;
 pub mod traffic;
+pub mod vectors;

@@ -13,6 +13,7 @@ use crate::{
         units::{Burst, Rate},
     },
     tables::{Limit, ListAction, Mode, Rung},
+    vectors::VectorsOverride,
 };
 
 /// Actor of what the daemon found in the kernel without having put it there.
@@ -58,6 +59,8 @@ pub enum ThresholdTarget {
     EveryAddress,
     /// One protected address.
     Address(IpAddr),
+    /// One group of them.
+    Group(IpNet),
 }
 
 impl fmt::Display for ThresholdTarget {
@@ -66,6 +69,7 @@ impl fmt::Display for ThresholdTarget {
             Self::Source => f.write_str("source"),
             Self::EveryAddress => f.write_str("address"),
             Self::Address(address) => write!(f, "{address}"),
+            Self::Group(prefix) => write!(f, "{prefix}"),
         }
     }
 }
@@ -73,7 +77,7 @@ impl fmt::Display for ThresholdTarget {
 /// A text that names no threshold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} has no threshold: write \"source\" for every source, \"address\" for every protected address, or one address such as 203.0.113.7"
+    "{0:?} has no threshold: write \"source\" for every source, \"address\" for every protected address, one address such as 203.0.113.7, or a group such as 203.0.113.0/24"
 )]
 pub struct NoSuchTarget(String);
 
@@ -84,6 +88,9 @@ impl FromStr for ThresholdTarget {
         match text {
             "source" => Ok(Self::Source),
             "address" => Ok(Self::EveryAddress),
+            group if group.contains('/') => prefix::parse(group)
+                .map(Self::Group)
+                .map_err(|_| NoSuchTarget(group.to_owned())),
             other => prefix::parse_address(other)
                 .map(Self::Address)
                 .map_err(|_| NoSuchTarget(other.to_owned())),
@@ -98,6 +105,8 @@ pub struct ThresholdOverride {
     pub syn_rate: Option<Rate>,
     /// SYNs at once above that.
     pub syn_burst: Option<Burst>,
+    /// Rates of what is not a SYN.
+    pub vectors: VectorsOverride,
     /// Who, when, why, until.
     pub origin: Origin,
 }
@@ -280,7 +289,14 @@ mod tests {
 
     #[test]
     fn targets_read_back() {
-        for text in ["source", "address", "203.0.113.7", "2001:db8::1"] {
+        for text in [
+            "source",
+            "address",
+            "203.0.113.7",
+            "2001:db8::1",
+            "203.0.113.0/24",
+            "2001:db8::/64",
+        ] {
             assert_eq!(
                 text.parse::<ThresholdTarget>()
                     .map(|target| target.to_string())

@@ -8,10 +8,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xdp_common::{Action, Reason};
 
-pub use crate::ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies};
 use crate::{
-    config::units::{Burst, Rate},
+    config::units::{Amplification, Burst, Rate},
     traffic::TallyReading,
+};
+pub use crate::{
+    ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies},
+    vectors::Vectors,
 };
 
 /// A point of `CLOCK_MONOTONIC` in nanoseconds, the clock that entries in the kernel expire by. It stands still while
@@ -102,6 +105,25 @@ pub struct AddressState {
     pub rung: Option<ForcedRung>,
     /// How it enters and leaves verify by itself.
     pub ladder: Ladder,
+    /// The rates of what is not a SYN.
+    pub vectors: Vectors,
+    /// Amplifiers that it takes nothing from unasked.
+    pub amplification: Amplification,
+    /// The group whose budgets it shares.
+    pub group: Option<IpNet>,
+}
+
+/// Budgets that the addresses of a prefix share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupState {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// SYNs to all of them together; `None` for no limit.
+    pub limit: Option<Limit>,
+    /// What is not a SYN, to all of them together.
+    pub vectors: Vectors,
+    /// In verify it stays until it was calm for so long.
+    pub hold: Duration,
 }
 
 impl AddressState {
@@ -115,9 +137,15 @@ impl AddressState {
             local: false,
             rung: None,
             ladder: Ladder::default(),
+            vectors: Vectors::default(),
+            amplification: Amplification::default(),
+            group: None,
         }
     }
 }
+
+/// Resolvers of this host that the kernel's side knows at most.
+pub const RESOLVERS: usize = xdp_common::settings::RESOLVERS;
 
 /// What a SYN-ACK of a listener says, and what of the client's options it takes up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +278,8 @@ pub struct KernelSettings {
     pub answers_per_second: Option<Rate>,
     /// How long a source that completed a handshake is known.
     pub known_for: KnownFor,
+    /// Resolvers of this host, whose answers were asked for.
+    pub resolvers: [Option<IpAddr>; RESOLVERS],
 }
 
 impl KernelSettings {
@@ -263,6 +293,7 @@ impl KernelSettings {
             syncookies: Syncookies::Never,
             answers_per_second: None,
             known_for: KnownFor::new(Duration::from_secs(3600)),
+            resolvers: [None; RESOLVERS],
         }
     }
 }
@@ -368,6 +399,15 @@ pub struct AddressCounts {
     pub verify: Option<InVerify>,
 }
 
+/// A group, besides the counters of its addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupReading {
+    /// Its prefix.
+    pub prefix: IpNet,
+    /// The latest time in verify, if there ever was one; it may be over.
+    pub verify: Option<InVerify>,
+}
+
 /// What was counted besides the reasons, summed over the CPUs since the maps were made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostCounts {
@@ -386,6 +426,8 @@ pub struct HostCounts {
 pub struct CounterReading {
     /// By address; one element without an address for the rest.
     pub addresses: Vec<AddressCounts>,
+    /// Groups.
+    pub groups: Vec<GroupReading>,
     /// Besides.
     pub host: HostCounts,
 }
@@ -490,6 +532,13 @@ pub trait KernelTables: Send {
     fn put_address(&mut self, state: &AddressState) -> Result<()>;
     /// Stops protecting one; no error if it is not there.
     fn remove_address(&mut self, address: IpAddr) -> Result<()>;
+
+    /// Every group.
+    fn groups(&self) -> Result<Vec<GroupState>>;
+    /// Adds or replaces one; addresses that belong to it share its budgets from now on.
+    fn put_group(&mut self, group: &GroupState) -> Result<()>;
+    /// Removes one; its addresses share nothing any more. No error if it is not there.
+    fn remove_group(&mut self, prefix: IpNet) -> Result<()>;
 
     /// The whole source list.
     fn entries(&self) -> Result<Vec<ListEntry>>;

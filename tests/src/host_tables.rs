@@ -10,7 +10,8 @@ use std::{
 
 use ipnet::IpNet;
 use xdp_common::{
-    Action, Address, AddressCpu, AddressPolicy, ListEntry, Listed, Rung, Settings, SourceLocal, SourceRecord,
+    Action, Address, AddressCpu, AddressPolicy, Admission, ListEntry, Listed, Rung, Settings, SourceLocal,
+    SourceRecord, Vector,
     address_index::{Found, policy_element},
     distinct::Distinct,
     known::{KnownBucket, bucket_of},
@@ -20,11 +21,12 @@ use xdp_common::{
     source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK, SAMPLING},
     tally::{self, Seen},
     turn::Turn,
+    vector::{VectorLimit, VectorLocal},
     word::SharedWord,
 };
 use xdp_ebpf::{
     Connection, Judgement, Listener, OwnSocket, Packet, SharedAddress, SharedSource, Tables, answer, cursor::Buffer,
-    examine, reply::Write,
+    examine, judge::group, reply::Write,
 };
 
 /// A word on the heap, so that a borrowed record can outlive the look-up.
@@ -58,6 +60,10 @@ pub struct HostTables {
     pub settings: Settings,
     /// Protected addresses.
     pub policies: HashMap<Address, AddressPolicy>,
+    /// Groups by their numbers, with their policies.
+    pub groups: Vec<(IpNet, AddressPolicy)>,
+    /// Limits of vectors by slot.
+    pub vector_limits: HashMap<(u32, Vector), VectorLimit>,
     /// The source list: (prefix bits, masked address) → entry.
     pub list: BTreeMap<(u32, [u8; 16]), ListEntry>,
     /// The large lists, of the same form: who is in one of them, and with what (a list's number and action).
@@ -77,6 +83,7 @@ pub struct HostTables {
     /// First SYNs, and retransmissions, that may still be answered.
     pub answers: Cell<(u64, u64)>,
     shared: RefCell<HashMap<u32, SharedAddress<HostWord>>>,
+    vectors: RefCell<HashMap<(u32, Vector), (VectorLocal, HostWord, HostWord)>>,
     known: RefCell<Vec<KnownBucket>>,
     retry: RefCell<Vec<RetryLine>>,
     cpus: RefCell<HashMap<u32, AddressCpu>>,
@@ -96,6 +103,8 @@ impl Default for HostTables {
             now_ns: Cell::new(1_000_000_000_000),
             settings: Settings::default(),
             policies: HashMap::new(),
+            groups: Vec::new(),
+            vector_limits: HashMap::new(),
             list: BTreeMap::new(),
             large: BTreeMap::new(),
             list_ends_ns: HashMap::new(),
@@ -106,6 +115,7 @@ impl Default for HostTables {
             listener: Cell::new(Listener::NONE),
             answers: Cell::new((u64::MAX, u64::MAX)),
             shared: RefCell::default(),
+            vectors: RefCell::default(),
             known: RefCell::new(vec![KnownBucket::default(); 64]),
             retry: RefCell::new(vec![RetryLine::default(); 64]),
             cpus: RefCell::default(),
@@ -146,6 +156,13 @@ impl HostTables {
         let mut into = &mut buffer;
         judgement.reason = answer(&mut into, &packet, judgement.found, judgement.reason, Write::Yes, self);
         (judgement, buffer.bytes[..buffer.len].to_vec())
+    }
+
+    /// The policy of a group by its number plus 1.
+    fn group(&self, number: u32) -> Option<&AddressPolicy> {
+        self.groups
+            .get((number as usize).checked_sub(1)?)
+            .map(|(_, policy)| policy)
     }
 
     /// Makes a source known.
@@ -242,6 +259,7 @@ impl Tables for HostTables {
             policy: policy_element(policy.slot, false),
             blackhole: policy.blackhole_until_ns != 0,
             verify: policy.rung_until_ns != 0 && policy.rung >= Rung::Verify as u8,
+            look: policy.look,
         })
     }
 
@@ -287,6 +305,52 @@ impl Tables for HostTables {
 
     fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R> {
         Some(with(self.cpus.borrow_mut().entry(slot).or_default()))
+    }
+
+    fn group_standing(&self, number: u32) -> u32 {
+        let Some(policy) = self.group(number) else { return 0 };
+        let shared = self.address_rate(policy.slot).expect("every slot has one");
+        self.with_address_cpu(policy.slot, |cpu| group::standing(policy, &shared, cpu, self.now_ns()))
+            .expect("every slot has one")
+    }
+
+    fn group_takes(&self, number: u32, may_verify: bool) -> bool {
+        let Some(policy) = self.group(number) else { return true };
+        let shared = |slot| self.address_rate(slot).expect("every slot has one");
+        self.with_address_cpu(policy.slot, |cpu| {
+            let words = (&shared(policy.slot), &shared(0));
+            group::takes(policy, words, cpu, may_verify, self.now_ns())
+        })
+        .expect("every slot has one")
+    }
+
+    fn group_takes_unproven(&self, number: u32) -> bool {
+        let Some(policy) = self.group(number) else { return true };
+        let shared = self.address_rate(policy.slot).expect("every slot has one");
+        self.with_address_cpu(policy.slot, |cpu| {
+            group::takes_unproven(policy, &shared, cpu, self.now_ns())
+        })
+        .expect("every slot has one")
+    }
+
+    fn vector_admits(&self, found: Found, vector: Vector, frame_len: u32) -> Admission {
+        let group = self.policy(found).map_or(0, |policy| policy.group);
+        let limit = |slot| self.vector_limits.get(&(slot, vector)).copied().unwrap_or_default();
+        let mut vectors = self.vectors.borrow_mut();
+        let mut admits = |slot| {
+            let (local, packets, bytes) = vectors.entry((slot, vector)).or_default();
+            local.admit(&limit(slot), (&*packets, &*bytes), frame_len, self.now_ns())
+        };
+        if !admits(found.slot()) {
+            return Admission::OverAddress;
+        }
+        let group = self.group(group);
+        if group.is_none_or(|group| admits(group.slot)) {
+            return Admission::Within;
+        }
+        let (local, ..) = vectors.entry((found.slot(), vector)).or_default();
+        local.refund(&limit(found.slot()), frame_len);
+        Admission::OverGroup
     }
 
     fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32 {

@@ -327,7 +327,7 @@ impl Answers {
                 .context("cannot read the counters of an address")?;
             total += cpus
                 .iter()
-                .flat_map(|cpu| replies().map(|reason| cpu.packets[reason.index()]))
+                .flat_map(|cpu| replies().map(|reason| u64::from(cpu.packets[reason.index()])))
                 .sum::<u64>();
         }
         Ok(total)

@@ -19,22 +19,33 @@ pub struct ProgRun {
 }
 
 impl ProgRun {
+    /// Small maps.
+    pub const CAPACITY: Capacity = Capacity {
+        addresses: 64,
+        groups: 4,
+        list_entries: 1_024,
+        list_prefixes: 100_000,
+        sources: 1_024,
+        known_sources: 1_024,
+        retry_lines: 1_024,
+        listeners: 64,
+    };
+
     /// Loads the program.
     ///
     /// # Errors
     /// Not root, or the kernel refuses the program.
     pub fn load() -> Result<Self> {
+        Self::load_with(Self::CAPACITY)
+    }
+
+    /// Loads the program with maps of these sizes.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn load_with(capacity: Capacity) -> Result<Self> {
         require::root()?;
         let bpffs = tempfile::tempdir().context("a directory for the BPF file system")?;
-        let capacity = Capacity {
-            addresses: 64,
-            list_entries: 1_024,
-            list_prefixes: 100_000,
-            sources: 1_024,
-            known_sources: 1_024,
-            retry_lines: 1_024,
-            listeners: 64,
-        };
         let (kernel, warnings) = Kernel::load(&LoadOptions {
             bpffs: bpffs.path().to_owned(),
             capacity,

@@ -14,7 +14,7 @@ use lab::{
     packet::{Packet, Transport, extension, flag},
     prog_run::ProgRun,
 };
-use xdp_common::{Action, Address, AddressPolicy, Reason, rate};
+use xdp_common::{Action, Address, AddressPolicy, Preset, Reason, rate};
 
 const V4: &str = "198.51.100.10";
 const V6: &str = "2001:db8:1::10";
@@ -722,7 +722,8 @@ fn frames_shorter_than_ethernet() {
     }
 }
 
-/// Reasons that need more than one packet, or sockets, have tests of their own (`rates.rs`, `blackhole.rs`, `proofs.rs`).
+/// Reasons that need more than one packet, or sockets, have tests of their own (`rates.rs`, `vectors.rs`, `groups.rs`,
+/// `blackhole.rs`, `proofs.rs`).
 #[test]
 fn the_table_meets_every_reason() {
     let needs_more = [
@@ -743,7 +744,16 @@ fn the_table_meets_every_reason() {
         Reason::ReplyCookieData,
         Reason::ReplyCookieMalformed,
         Reason::ReplyChallenge,
+        Reason::UdpRate,
+        Reason::IcmpRate,
+        Reason::OtherRate,
+        Reason::FragmentRate,
+        Reason::OutOfState,
+        Reason::GroupRate,
+        Reason::GroupVectorRate,
     ];
+    let amplified = Preset::ALL.iter().map(|preset| preset.reason());
+    let needs_more: Vec<Reason> = needs_more.into_iter().chain(amplified).collect();
     let rows = table();
     for reason in Reason::ALL {
         let met = rows.iter().any(|Row(.., row)| row == reason);

@@ -23,8 +23,8 @@ pub struct AddressEntry {
     pub blackhole: u32,
     /// 1: the policy forces verify or more, running or expired.
     pub verify: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// What is looked at besides SYNs, see [`crate::vector::look`]: here, so that what is not limited needs no policy.
+    pub look: u32,
 }
 
 /// What the table says of an address. A plain value, not an `Option`: the verifier wants every field initialised.
@@ -36,6 +36,8 @@ pub struct Found {
     pub blackhole: bool,
     /// Whether its policy forces verify or more.
     pub verify: bool,
+    /// What is looked at besides SYNs, see [`crate::vector::look`].
+    pub look: u32,
 }
 
 impl Found {
@@ -44,6 +46,7 @@ impl Found {
         policy: 0,
         blackhole: false,
         verify: false,
+        look: 0,
     };
 
     /// Whether the address is protected.
@@ -103,12 +106,19 @@ impl AddressBucket {
                     policy: entry.policy,
                     blackhole: entry.blackhole != 0,
                     verify: entry.verify != 0,
+                    look: entry.look,
                 };
             }
             way += 1;
         }
         Found::NONE
     }
+}
+
+/// The slot of a group: behind those of all addresses.
+#[inline(always)]
+pub const fn group_slot(addresses: u32, number: u32) -> u32 {
+    addresses + 1 + number
 }
 
 /// The element of the policies for a slot; each slot has two, so that one can be written while the other holds.

@@ -9,8 +9,9 @@ pub const EXCESS_QUIET_NS: u64 = 10_000_000_000;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressCpu {
-    /// Verdicts by [`crate::Reason::index`].
-    pub packets: [u64; REASON_SLOTS],
+    /// Verdicts by [`crate::Reason::index`], modulo 2^32: half the memory of what is never read as a whole. How often each
+    /// went round is in [`AddressCarry`].
+    pub packets: [u32; REASON_SLOTS],
     /// This CPU's share of the address's SYN bucket.
     pub bucket: LocalBucket,
     /// This CPU's share of the bucket of the address's known sources.
@@ -21,6 +22,22 @@ pub struct AddressCpu {
     pub excess_since_ns: u64,
     /// Last SYN over a rate, CLOCK_MONOTONIC ns; 0: never.
     pub excess_last_ns: u64,
+}
+
+/// How often counters of a slot went round, on all CPUs together, by [`crate::Reason::index`]: once in 2^32 packets.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressCarry {
+    /// Times 2^32 packets.
+    pub rounds: [u64; REASON_SLOTS],
+}
+
+impl Default for AddressCarry {
+    fn default() -> Self {
+        Self {
+            rounds: [0; REASON_SLOTS],
+        }
+    }
 }
 
 impl Default for AddressCpu {
@@ -37,6 +54,18 @@ impl Default for AddressCpu {
 }
 
 impl AddressCpu {
+    /// Counts a verdict; true when its counter went round. `index` is below [`REASON_SLOTS`].
+    ///
+    /// # Safety
+    /// So it must be: the check would bring the code that panics into the program.
+    #[inline(always)]
+    pub unsafe fn count(&mut self, index: usize) -> bool {
+        // SAFETY: the caller's.
+        let packets = unsafe { self.packets.get_unchecked_mut(index) };
+        *packets = packets.wrapping_add(1);
+        *packets == 0
+    }
+
     /// Notes a SYN over a rate; true when it begins an excess (the one event worth telling at once).
     #[inline(always)]
     pub fn note_excess(&mut self, now_ns: u64) -> bool {

@@ -6,25 +6,30 @@ use crate::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
     connection,
+    counter::AddressCarry,
     distinct::Distinct,
+    group::GroupEntry,
     known::{self, KnownBucket, MaybeKnown},
     list_filter,
     list_table::{self, LISTS_MAX, ListRecord},
     listener::{self, ListenerFacts, ListenerKey, ListenerLocal},
+    map_name,
     retry::RetryLine,
     sketch,
     source::LOCAL_SLOTS,
     tally::{self, Record, Seen},
     turn::Turn,
+    vector::{VECTORS, VectorBucket, VectorLimit, VectorLocal},
 };
 
 // No implicit padding anywhere: each size is the sum of its fields.
 const _: () = assert!(size_of::<Address>() == 16);
-const _: () = assert!(size_of::<AddressPolicy>() == 2 * 24 + 3 * 8 + 4 + 12);
-const _: () = assert!(size_of::<AddressCpu>() == 64 * 8 + 2 * 16 + 8 + 16);
+const _: () = assert!(size_of::<AddressPolicy>() == 2 * 24 + 3 * 8 + 4 * 4 + 8);
+const _: () = assert!(size_of::<AddressCpu>() == 64 * 4 + 2 * 16 + 8 + 16);
+const _: () = assert!(size_of::<AddressCarry>() == 64 * 8);
 const _: () = assert!(size_of::<ListEntry>() == 16);
 const _: () = assert!(size_of::<ListRecord>() == 64);
-const _: () = assert!(size_of::<Settings>() == 24 + 16 + 8 + 8 + 4 + 5 * 4);
+const _: () = assert!(size_of::<Settings>() == 24 + 4 * 16 + 16 + 8 + 8 + 4 + 5 * 4);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
 const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 3 * 8 + 24 + 8 + 8 + 56 + 40 + 32);
@@ -39,6 +44,10 @@ const _: () = assert!(size_of::<AddressBucket>() == 128);
 const _: () = assert!(size_of::<KnownBucket>() == 16);
 const _: () = assert!(size_of::<MaybeKnown>() == 16);
 const _: () = assert!(size_of::<RetryLine>() == 64);
+const _: () = assert!(size_of::<GroupEntry>() == 24);
+const _: () = assert!(size_of::<VectorLimit>() == 2 * 24);
+const _: () = assert!(size_of::<VectorBucket>() == 64);
+const _: () = assert!(size_of::<VectorLocal>() == 16);
 const _: () = assert!(size_of::<ListenerKey>() == 8);
 const _: () = assert!(size_of::<ListenerFacts>() == 8);
 const _: () = assert!(size_of::<ListenerLocal>() == 32);
@@ -67,6 +76,8 @@ pub const SAMPLE_RING_BYTES: u32 = 256 * 1024;
 pub struct Capacity {
     /// Protected addresses.
     pub addresses: u32,
+    /// Groups of them.
+    pub groups: u32,
     /// Entries of the source list.
     pub list_entries: u32,
     /// Prefixes of all lists together.
@@ -84,7 +95,8 @@ pub struct Capacity {
 impl Default for Capacity {
     fn default() -> Self {
         Self {
-            addresses: 1_024,
+            addresses: 4_096,
+            groups: 64,
             list_entries: 16_384,
             list_prefixes: 1_250_000,
             sources: 65_536,
@@ -96,9 +108,9 @@ impl Default for Capacity {
 }
 
 impl Capacity {
-    /// Slots of addresses, with slot 0 for traffic to none of them.
+    /// Slots of addresses and of groups, with slot 0 for traffic to none of them.
     pub const fn slots(&self) -> u32 {
-        self.addresses + 1
+        self.addresses + 1 + self.groups
     }
 
     /// Buckets of known sources.
@@ -111,30 +123,80 @@ impl Capacity {
         list_table::words(self.list_prefixes) as u64 * 8
     }
 
-    /// Bytes that the maps take with so many possible CPUs, all filled, without [`Self::list_table_bytes`]. Element overheads are those of the kernel's
+    /// Bytes that each map takes with so many possible CPUs, all filled. Element overheads are those of the kernel's
     /// `struct htab_elem` (48 bytes), `struct lpm_trie_node` (40, and up to one intermediate node per entry) and the
-    /// hash buckets (16).
-    pub const fn memory_bytes(&self, cpus: u64) -> u64 {
-        let per_cpu = self.slots() as u64 * size_of::<AddressCpu>() as u64
-            + LOCAL_SLOTS as u64 * size_of::<SourceLocal>() as u64
-            + listener::LOCAL_SLOTS as u64 * size_of::<ListenerLocal>() as u64
-            + connection::PAGES as u64 * size_of::<connection::Page>() as u64
-            + (LISTS_MAX + 1) as u64 * 8
-            + tally::ALL_SETS as u64 * size_of::<tally::Set>() as u64
-            + (size_of::<Distinct>() + size_of::<CpuState>()) as u64;
-        let addresses = address_index::buckets(self.addresses) as u64 * size_of::<AddressBucket>() as u64
-            + self.slots() as u64 * (2 * size_of::<AddressPolicy>() + size_of::<RateBucket>()) as u64;
-        let filter = list_filter::WORDS as u64 * 8;
-        let records = (LISTS_MAX + 1) as u64 * size_of::<ListRecord>() as u64;
-        let list = filter + records + self.list_entries as u64 * (2 * (40 + 16) + size_of::<ListEntry>() as u64);
-        let sources = self.sources as u64 * (48 + 16 + 16 + size_of::<SourceRecord>() as u64);
-        let sketch = sketch::BLOCKS as u64 * size_of::<sketch::Block>() as u64;
-        let proofs = self.known_buckets() as u64 * size_of::<KnownBucket>() as u64
-            + known::MAYBE_PAIRS as u64 * size_of::<MaybeKnown>() as u64
-            + self.retry_lines as u64 * size_of::<RetryLine>() as u64
-            + self.listeners as u64 * (48 + 16 + (size_of::<ListenerKey>() + size_of::<ListenerFacts>()) as u64);
-        per_cpu * cpus + addresses + list + sources + sketch + proofs + SAMPLE_RING_BYTES as u64
+    /// hash buckets (16). [`Self::list_table_bytes`] come besides.
+    pub const fn memory_by_map(&self, cpus: u64) -> [(&'static str, u64); MAPS] {
+        const TRIE: u64 = 2 * (40 + 16);
+        const HASH: u64 = 48 + 16;
+        let slots = self.slots() as u64;
+        let vectors = slots * VECTORS as u64;
+        let listener = HASH + (size_of::<ListenerKey>() + size_of::<ListenerFacts>()) as u64;
+        [
+            (map_name::SETTINGS, size_of::<Settings>() as u64),
+            (
+                map_name::ADDRESSES,
+                array::<AddressBucket>(address_index::buckets(self.addresses) as u64),
+            ),
+            (map_name::POLICIES, array::<AddressPolicy>(2 * slots)),
+            (map_name::ADDRESS_CPU, array::<AddressCpu>(slots) * cpus),
+            (map_name::ADDRESS_CARRY, array::<AddressCarry>(slots)),
+            (map_name::ADDRESS_RATE, array::<RateBucket>(slots)),
+            (map_name::GROUPS, array::<GroupEntry>(self.groups as u64)),
+            (map_name::VECTOR_LIMITS, array::<VectorLimit>(2 * vectors)),
+            (map_name::VECTOR_RATE, array::<VectorBucket>(vectors)),
+            (map_name::VECTOR_CPU, array::<VectorLocal>(vectors) * cpus),
+            (map_name::LIST_FILTER, list_filter::WORDS as u64 * 8),
+            (
+                map_name::SOURCE_LIST,
+                self.list_entries as u64 * (TRIE + size_of::<ListEntry>() as u64),
+            ),
+            (map_name::LISTS, 8),
+            (map_name::LIST_RECORDS, array::<ListRecord>(LISTS_MAX as u64 + 1)),
+            (map_name::LIST_PACKETS, (LISTS_MAX as u64 + 1) * 8 * cpus),
+            (map_name::SKETCH, array::<sketch::Block>(sketch::BLOCKS as u64)),
+            (
+                map_name::SOURCES,
+                self.sources as u64 * (HASH + 16 + size_of::<SourceRecord>() as u64),
+            ),
+            (map_name::SOURCE_LOCAL, array::<SourceLocal>(LOCAL_SLOTS as u64) * cpus),
+            (map_name::CPU, size_of::<CpuState>() as u64 * cpus),
+            (map_name::SAMPLES, SAMPLE_RING_BYTES as u64),
+            (map_name::KNOWN, array::<KnownBucket>(self.known_buckets() as u64)),
+            (map_name::MAYBE_KNOWN, array::<MaybeKnown>(known::MAYBE_PAIRS as u64)),
+            (map_name::RETRY, array::<RetryLine>(self.retry_lines as u64)),
+            (map_name::LISTENERS, self.listeners as u64 * listener),
+            (
+                map_name::LISTENER_LOCAL,
+                array::<ListenerLocal>(listener::LOCAL_SLOTS as u64) * cpus,
+            ),
+            (
+                map_name::CONNECTIONS,
+                array::<connection::Page>(connection::PAGES as u64) * cpus,
+            ),
+            (map_name::TALLY, array::<tally::Set>(tally::ALL_SETS as u64) * cpus),
+            (map_name::DISTINCT, size_of::<Distinct>() as u64 * cpus),
+        ]
     }
+
+    /// Bytes that all maps take together.
+    pub const fn memory_bytes(&self, cpus: u64) -> u64 {
+        let maps = self.memory_by_map(cpus);
+        let (mut sum, mut at) = (0, 0);
+        while at < MAPS {
+            sum += maps[at].1;
+            at += 1;
+        }
+        sum
+    }
+}
+
+/// Pinned maps.
+const MAPS: usize = map_name::ALL.len();
+
+/// Bytes of so many elements.
+const fn array<T>(elements: u64) -> u64 {
+    elements * size_of::<T>() as u64
 }
 
 #[cfg(feature = "user")]
@@ -144,13 +206,16 @@ mod pod {
     use crate::{
         Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
         address_index::AddressBucket,
+        counter::AddressCarry,
         distinct::Distinct,
+        group::GroupEntry,
         known::{KnownBucket, MaybeKnown},
         list_table::ListRecord,
         listener::{ListenerFacts, ListenerKey, ListenerLocal},
         retry::RetryLine,
         sketch::Block,
         tally::Set,
+        vector::{VectorBucket, VectorLimit, VectorLocal},
     };
 
     macro_rules! pod {
@@ -162,11 +227,13 @@ mod pod {
     pod!(
         Address,
         AddressBucket,
+        AddressCarry,
         AddressCpu,
         AddressPolicy,
         Block,
         CpuState,
         Distinct,
+        GroupEntry,
         KnownBucket,
         ListEntry,
         ListRecord,
@@ -180,12 +247,23 @@ mod pod {
         Settings,
         SourceLocal,
         SourceRecord,
+        VectorBucket,
+        VectorLimit,
+        VectorLocal,
     );
 }
 
 #[cfg(test)]
 mod tests {
     use super::Capacity;
+    use crate::map_name;
+
+    #[test]
+    fn every_map_is_counted() {
+        let maps = Capacity::default().memory_by_map(1);
+        assert!(maps.iter().map(|(name, _)| name).eq(map_name::ALL));
+        assert!(maps.iter().all(|(name, bytes)| *bytes > 0 && !name.is_empty()));
+    }
 
     #[test]
     fn all_maps_stay_under_64_mib_by_default() {

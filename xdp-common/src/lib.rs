@@ -3,10 +3,13 @@
 
 pub mod address;
 pub mod address_index;
+pub mod amplification;
 pub mod budget;
 pub mod connection;
+pub mod cost;
 pub mod counter;
 pub mod distinct;
+pub mod group;
 pub mod known;
 pub mod layout;
 pub mod list;
@@ -24,9 +27,11 @@ pub mod sketch;
 pub mod source;
 pub mod tally;
 pub mod turn;
+pub mod vector;
 pub mod word;
 
 pub use address::Address;
+pub use amplification::Preset;
 pub use counter::{AddressCpu, CpuState};
 pub use list::{ListAction, ListEntry};
 pub use list_table::{ListRecord, Listed};
@@ -36,3 +41,4 @@ pub use reason::{Action, Reason};
 pub use sample::Sample;
 pub use settings::{Mode, Settings};
 pub use source::{SourceLocal, SourceRecord};
+pub use vector::{Admission, Vector};

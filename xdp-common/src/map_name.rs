@@ -11,8 +11,18 @@ pub const ADDRESSES: &str = "ADDRESSES";
 pub const POLICIES: &str = "POLICIES";
 /// Per-CPU array by slot: [`crate::AddressCpu`].
 pub const ADDRESS_CPU: &str = "ADDRESS_CPU";
+/// Array by slot: [`crate::counter::AddressCarry`].
+pub const ADDRESS_CARRY: &str = "ADDRESS_CARRY";
 /// Array by slot: [`crate::layout::RateBucket`].
 pub const ADDRESS_RATE: &str = "ADDRESS_RATE";
+/// Array by number: [`crate::group::GroupEntry`].
+pub const GROUPS: &str = "GROUPS";
+/// Array, one element for each vector of each element of POLICIES: [`crate::vector::VectorLimit`].
+pub const VECTOR_LIMITS: &str = "VECTOR_LIMITS";
+/// Array, one element for each vector of each slot: [`crate::vector::VectorBucket`].
+pub const VECTOR_RATE: &str = "VECTOR_RATE";
+/// Per-CPU array like VECTOR_RATE: [`crate::vector::VectorLocal`].
+pub const VECTOR_CPU: &str = "VECTOR_CPU";
 /// Array of words: the bits of [`crate::list_filter`].
 pub const LIST_FILTER: &str = "LIST_FILTER";
 /// LPM trie: source prefix → [`crate::ListEntry`].
@@ -58,7 +68,12 @@ pub const ALL: &[&str] = &[
     ADDRESSES,
     POLICIES,
     ADDRESS_CPU,
+    ADDRESS_CARRY,
     ADDRESS_RATE,
+    GROUPS,
+    VECTOR_LIMITS,
+    VECTOR_RATE,
+    VECTOR_CPU,
     LIST_FILTER,
     SOURCE_LIST,
     LISTS,

@@ -47,6 +47,12 @@ pub struct AddressPolicy {
     pub hold_ns: u64,
     /// Slot of its counters and bucket; 1 and up (slot 0 counts what belongs to no protected address).
     pub slot: u32,
+    /// Number of the address's group in the map of groups, plus 1; 0: in none.
+    pub group: u32,
+    /// What is looked at besides SYNs: bits of [`crate::vector::look`].
+    pub look: u32,
+    /// Presets whose ports the address takes nothing from: bits of [`crate::Preset::bit`].
+    pub amplification: u32,
     /// The [`Rung`] that a person forced.
     pub rung: u8,
     /// The highest [`Rung`] that the kernel side takes by itself: limit or verify.
@@ -58,7 +64,7 @@ pub struct AddressPolicy {
     /// 1: the blackhole takes established connections and replies too.
     pub blackhole_all: u8,
     /// Zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 3],
 }
 
 impl AddressPolicy {

@@ -93,11 +93,31 @@ reasons! {
     AcceptFull = 34, Drop, "accept_full", "A SYN to an address in verify whose server does not accept: the kernel would drop it too.";
     Guard = 35, Drop, "guard", "To an address in verify, TCP that belongs to no connection and carries no valid cookie.";
     ChallengePassed = 36, Drop, "challenge_passed", "The reset by which a source answers a challenge: it is known now, and the reset has done its work.";
+    GroupVectorRate = 37, Drop, "group_vector_rate", "To an address whose group is over a rate of what is not a SYN, what the group has no room for.";
     ReplyCookie = 40, Reply, "cookie", "A SYN answered with a SYN cookie and timestamps.";
     ReplyCookiePlain = 41, Reply, "cookie_plain", "A SYN answered with a SYN cookie without timestamps: MSS only.";
     ReplyCookieData = 42, Reply, "cookie_data", "A SYN with data (or Fast Open) answered with a SYN cookie: the client sends the data again.";
     ReplyCookieMalformed = 43, Reply, "cookie_malformed", "A SYN with malformed options answered with a SYN cookie, by the options before the fault.";
     ReplyChallenge = 44, Reply, "challenge", "A SYN answered with an acknowledgement that only a real client resets.";
+    UdpRate = 45, Drop, "udp_rate", "UDP to an address that is over its UDP rate.";
+    IcmpRate = 46, Drop, "icmp_rate", "ICMP to an address that is over its ICMP rate.";
+    OtherRate = 47, Drop, "other_rate", "Another IP protocol, to an address that is over its rate of these.";
+    FragmentRate = 48, Drop, "fragment_rate", "A fragment to an address that is over its rate of fragments.";
+    OutOfState = 49, Drop, "out_of_state", "To an address over its rate of TCP other than SYNs, a segment that belongs to no connection (where this host forwards: of a source that completed no handshake lately).";
+    GroupRate = 50, Drop, "group_rate", "A SYN to an address that may not make it prove itself, and whose group is over its SYN rate.";
+    AmplifiedDns = 51, Drop, "amplified_dns", "UDP from port 53 (DNS) that was not asked for.";
+    AmplifiedNtp = 52, Drop, "amplified_ntp", "UDP from port 123 (NTP) that was not asked for.";
+    AmplifiedSsdp = 53, Drop, "amplified_ssdp", "UDP from port 1900 (SSDP) that was not asked for.";
+    AmplifiedCldap = 54, Drop, "amplified_cldap", "UDP from port 389 (connectionless LDAP) that was not asked for.";
+    AmplifiedMemcached = 55, Drop, "amplified_memcached", "UDP from port 11211 (memcached) that was not asked for.";
+    AmplifiedChargen = 56, Drop, "amplified_chargen", "UDP from port 19 (chargen) that was not asked for.";
+    AmplifiedQotd = 57, Drop, "amplified_qotd", "UDP from port 17 (quote of the day) that was not asked for.";
+    AmplifiedSnmp = 58, Drop, "amplified_snmp", "UDP from port 161 (SNMP) that was not asked for.";
+    AmplifiedPortmap = 59, Drop, "amplified_portmap", "UDP from port 111 (port mapper) that was not asked for.";
+    AmplifiedNetbios = 60, Drop, "amplified_netbios", "UDP from port 137 (NetBIOS names) that was not asked for.";
+    AmplifiedMdns = 61, Drop, "amplified_mdns", "UDP from port 5353 (multicast DNS) that was not asked for.";
+    AmplifiedWsDiscovery = 62, Drop, "amplified_ws_discovery", "UDP from port 3702 (WS-Discovery) that was not asked for.";
+    AmplifiedCoap = 63, Drop, "amplified_coap", "UDP from port 5683 (CoAP) that was not asked for.";
 }
 
 impl Reason {

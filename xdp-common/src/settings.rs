@@ -1,6 +1,9 @@
 //! Settings of the whole program: one map element, written by the agent alone.
 
-use crate::rate::Limit;
+use crate::{Address, rate::Limit};
+
+/// Resolvers that are known; resolv.conf(5) has no more than three.
+pub const RESOLVERS: usize = 4;
 
 /// Whether verdicts are carried out.
 #[repr(u32)]
@@ -19,6 +22,8 @@ pub enum Mode {
 pub struct Settings {
     /// SYN rate of each source.
     pub source_syn: Limit,
+    /// This host's resolvers; unspecified addresses where there are fewer.
+    pub resolvers: [Address; RESOLVERS],
     /// Secret of the source hash.
     pub seed: [u64; 2],
     /// At least so long between two samples of dropped headers on one CPU, ns; 0: no samples.

@@ -3,16 +3,20 @@
 use xdp_common::reason::REASON_SLOTS;
 use xdp_ebpf::{Judgement, Tables as _};
 
-use crate::{maps::KernelTables, verifier::below};
+use crate::{
+    maps::{self, KernelTables},
+    verifier::below,
+};
 
 /// Counts the verdict for the packet's address.
 #[inline(always)]
 pub(crate) fn count(tables: &KernelTables<'_>, judgement: &Judgement) {
-    tables.with_address_cpu(judgement.slot(), |cpu| {
-        let index = below::<REASON_SLOTS>(judgement.reason.index());
-        // SAFETY: below the length of the array; checking again would bring in the code that panics.
-        unsafe { *cpu.packets.get_unchecked_mut(index) += 1 };
-    });
+    let index = below::<REASON_SLOTS>(judgement.reason.index());
+    // SAFETY: below the length of the array.
+    let round = tables.with_address_cpu(judgement.slot(), |cpu| unsafe { cpu.count(index) });
+    if round == Some(true) {
+        maps::carry(judgement.slot(), index as u32);
+    }
 }
 
 /// Counts what a drop verdict came to.

@@ -192,6 +192,15 @@ impl<'a, F: Frame> Cursor<'a, F> {
         (self.at - self.frame.start()) as u16
     }
 
+    /// Length of the frame, when `count` more bytes are known to be in it: fragments of a multi-buffer frame count as far as
+    /// they were asked for, so that nothing needs the kernel's help here.
+    #[inline(always)]
+    pub fn frame_len(&self, count: usize) -> u64 {
+        // Whole words: of a pointer cut to half of one, the verifier does not know any more that it is one.
+        let (linear, known) = (self.end - self.frame.start(), self.at - self.frame.start() + count);
+        if linear > known { linear as u64 } else { known as u64 }
+    }
+
     /// Moves over `count` bytes, which may lead past the end: the next [`take`](Self::take) says so. `count` is at
     /// most 2,048, so that the verifier can bound the position.
     #[inline(always)]

@@ -2,10 +2,12 @@
 
 mod blackhole;
 mod flags;
+pub mod group;
 mod guard;
 mod list;
 mod source;
 mod syn;
+mod vector;
 pub(crate) mod verify;
 
 use xdp_common::{Address, Reason, address_index::Found};
@@ -100,9 +102,15 @@ fn stages<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
     if let Some(reason) = flags::stage(packet) {
         return Verdict::within(reason);
     }
+    if found.look != 0 {
+        let verdict = vector::stage(packet, found, tables);
+        if let Some(verdict) = verdict {
+            return verdict;
+        }
+    }
     Verdict::within(match packet.transport {
         Transport::Tcp if packet.is_syn() => return syn::stage(packet, found, tables),
-        Transport::Tcp => guard::stage(packet, found, tables),
+        Transport::Tcp => return guard::stage(packet, found, tables),
         Transport::Udp => Reason::Udp,
         Transport::Icmp => Reason::Icmp,
         Transport::LaterFragment => Reason::Fragment,

@@ -11,6 +11,7 @@ mod maps;
 mod options;
 mod sample;
 mod socket;
+mod vectors;
 mod verifier;
 mod word;
 

@@ -14,16 +14,18 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, ListRecord, Listed, Mode, Sample, Settings, SourceLocal,
-    SourceRecord,
+    Address, AddressCpu, AddressPolicy, Admission, CpuState, ListEntry, ListRecord, Listed, Mode, Sample, Settings,
+    SourceLocal, SourceRecord, Vector,
     address_index::{self, AddressBucket, Found},
     connection,
+    counter::AddressCarry,
     distinct::Distinct,
     known::{self, KnownBucket, MaybeKnown},
     layout::{RateBucket, SAMPLE_RING_BYTES},
     list_filter,
     list_table::{self, LISTS_MAX},
     listener::{self, FRESH_NS, ListenerFacts, ListenerKey, ListenerLocal, state},
+    reason::REASON_SLOTS,
     retry::{self, Reach, RetryLine},
     sketch::{self, Block},
     source::{HEAVY_NS, LOCAL_SLOTS, SAMPLING},
@@ -37,7 +39,13 @@ use xdp_ebpf::{
     reply::options::{self, Options},
 };
 
-use crate::{clock, lists, options::options_of, socket, verifier::below, word::KernelWord};
+use crate::{
+    clock, lists,
+    options::options_of,
+    socket, vectors,
+    verifier::{below, forget},
+    word::KernelWord,
+};
 
 /// Written by the agent, read for each packet. One element.
 #[map]
@@ -45,19 +53,24 @@ static SETTINGS: Array<Settings> = Array::pinned(1, 0);
 
 /// Protected address → element of POLICIES, in buckets. Written by the agent. Full: the agent refuses the address.
 #[map]
-static ADDRESSES: Array<AddressBucket> = Array::pinned(2_048, 0);
+static ADDRESSES: Array<AddressBucket> = Array::pinned(8_192, 0);
 
-/// Two for each slot: the agent writes the one that does not hold, then points ADDRESSES to it.
+/// Two for each slot, of addresses and behind them of groups: the agent writes the one that does not hold, then points
+/// ADDRESSES or GROUPS to it.
 #[map]
-static POLICIES: Array<AddressPolicy> = Array::pinned(2_050, 0);
+static POLICIES: Array<AddressPolicy> = Array::pinned(8_322, 0);
 
 /// By slot. Each CPU writes its own; the agent sums. Bounded by the number of protected addresses and slot 0.
 #[map]
-static ADDRESS_CPU: PerCpuArray<AddressCpu> = PerCpuArray::pinned(1_025, 0);
+static ADDRESS_CPU: PerCpuArray<AddressCpu> = PerCpuArray::pinned(4_161, 0);
+
+/// By slot: how often counters in ADDRESS_CPU went round. Written by all CPUs, each once in 2^32 packets.
+#[map]
+static ADDRESS_CARRY: Array<AddressCarry> = Array::pinned(4_161, 0);
 
 /// By slot: the SYN bucket, shared by all CPUs through compare-and-swap of one word, once a batch.
 #[map]
-static ADDRESS_RATE: Array<RateBucket> = Array::pinned(1_025, 0);
+static ADDRESS_RATE: Array<RateBucket> = Array::pinned(4_161, 0);
 
 /// Where SOURCE_LIST has entries at all, and where LISTS allow. Written by the agent: bits before entries. Never full.
 #[map]
@@ -252,6 +265,33 @@ pub(crate) fn reserve_sample() -> Option<RingBufEntry<Sample>> {
     SAMPLES.reserve(0)
 }
 
+/// What all CPUs share of a slot.
+#[inline(always)]
+pub(crate) fn address_rate(slot: u32) -> Option<SharedAddress<KernelWord>> {
+    let shared = ADDRESS_RATE.get_ptr_mut(slot)?;
+    // SAFETY: live, aligned words of a map element, changed by atomic operations only.
+    Some(unsafe {
+        SharedAddress {
+            tat_ns: KernelWord::new(&raw mut (*shared).tat_ns),
+            known_tat_ns: KernelWord::new(&raw mut (*shared).known_tat_ns),
+            verify_until_ns: KernelWord::new(&raw mut (*shared).verify_until_ns),
+            verify_since_ns: KernelWord::new(&raw mut (*shared).verify_since_ns),
+        }
+    })
+}
+
+/// A policy.
+#[inline(always)]
+pub(crate) fn policy(element: u32) -> Option<&'static AddressPolicy> {
+    POLICIES.get(element)
+}
+
+/// This CPU's side of a slot, for one who asks for it once in a run.
+#[inline(always)]
+pub(crate) fn address_cpu(slot: u32) -> Option<*mut AddressCpu> {
+    ADDRESS_CPU.get_ptr_mut(slot)
+}
+
 /// Looks for a protected address.
 #[inline(always)]
 pub(crate) fn find(destination: &Address, settings: &Settings) -> Found {
@@ -265,6 +305,16 @@ pub(crate) fn find(destination: &Address, settings: &Settings) -> Found {
         }
     }
     Found::NONE
+}
+
+/// Notes that a counter went round.
+#[inline(never)]
+pub(crate) fn carry(slot: u32, index: u32) {
+    if let Some(carry) = ADDRESS_CARRY.get_ptr_mut(slot) {
+        let index = below::<REASON_SLOTS>(index as usize);
+        // SAFETY: a live, aligned word of a map element, changed by atomic operations only.
+        unsafe { KernelWord::new((&raw mut (*carry).rounds).cast::<u64>().wrapping_add(index)) }.add(1);
+    }
 }
 
 /// Counts a handshake that this host completed. Atomic: the tracepoint may interrupt itself.
@@ -361,6 +411,11 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
+    fn forget(&self, bits: u64) -> u64 {
+        forget(bits, self.now_ns())
+    }
+
+    #[inline(always)]
     fn settings(&self) -> &Settings {
         self.settings
     }
@@ -414,16 +469,7 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn address_rate(&self, slot: u32) -> Option<SharedAddress<KernelWord>> {
-        let shared = ADDRESS_RATE.get_ptr_mut(slot)?;
-        // SAFETY: live, aligned words of a map element, changed by atomic operations only.
-        Some(unsafe {
-            SharedAddress {
-                tat_ns: KernelWord::new(&raw mut (*shared).tat_ns),
-                known_tat_ns: KernelWord::new(&raw mut (*shared).known_tat_ns),
-                verify_until_ns: KernelWord::new(&raw mut (*shared).verify_until_ns),
-                verify_since_ns: KernelWord::new(&raw mut (*shared).verify_since_ns),
-            }
-        })
+        address_rate(slot)
     }
 
     #[inline(always)]
@@ -433,6 +479,31 @@ impl Tables for KernelTables<'_> {
         }
         // SAFETY: as for `with_cpu`.
         Some(with(unsafe { &mut *self.address_cpu.get() }))
+    }
+
+    #[inline(always)]
+    fn group_standing(&self, group: u32) -> u32 {
+        vectors::group_standing(group, self.now_ns())
+    }
+
+    #[inline(always)]
+    fn group_takes(&self, group: u32, may_verify: bool) -> bool {
+        vectors::group_takes(group, u32::from(may_verify), self.now_ns()) != 0
+    }
+
+    #[inline(always)]
+    fn group_takes_unproven(&self, group: u32) -> bool {
+        vectors::group_takes_unproven(group, self.now_ns()) != 0
+    }
+
+    #[inline(always)]
+    fn vector_admits(&self, found: Found, vector: Vector, frame_len: u32) -> Admission {
+        let group = self.policy(found).map_or(0, |policy| policy.group);
+        match vectors::vector_admits(found.policy, group, vector as u32, frame_len, self.now_ns()) {
+            vectors::OVER_ADDRESS => Admission::OverAddress,
+            vectors::OVER_GROUP => Admission::OverGroup,
+            _ => Admission::Within,
+        }
     }
 
     #[inline(always)]

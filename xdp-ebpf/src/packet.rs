@@ -65,6 +65,10 @@ pub struct Packet {
     pub tcp_header_len: u8,
     /// True for a TCP segment with data.
     pub has_data: bool,
+    /// True for a fragment, the first included.
+    pub is_fragment: bool,
+    /// Length of the frame, bytes: of its linear part, or up to the end of the IP packet if that is longer.
+    pub frame_len: u64,
 }
 
 impl Packet {
@@ -86,6 +90,8 @@ impl Packet {
             transport_at: 0,
             tcp_header_len: 0,
             has_data: false,
+            is_fragment: false,
+            frame_len: 0,
         }
     }
 
@@ -94,6 +100,13 @@ impl Packet {
     pub const fn ports(&self) -> u32 {
         let ([a, b], [c, d]) = (self.source_port, self.destination_port);
         u32::from_ne_bytes([a, b, c, d])
+    }
+
+    /// Router and neighbour solicitation, advertisement and redirect (RFC 4861, section 4): no traffic of the address, but
+    /// what makes it reachable at all.
+    #[inline(always)]
+    pub fn is_neighbour_discovery(&self) -> bool {
+        !self.source.is_v4() && matches!(self.icmp_type, 133..=137)
     }
 
     /// True for a segment that asks for a new connection: SYN without ACK.

@@ -1,7 +1,7 @@
 //! What the judge may look up and change: the kernel's maps in the program, plain memory in tests on the host.
 
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, ListEntry, Listed, Settings, SourceLocal, SourceRecord,
+    Address, AddressCpu, AddressPolicy, Admission, ListEntry, Listed, Settings, SourceLocal, SourceRecord, Vector,
     address_index::Found,
     distinct::Distinct,
     listener::{ListenerFacts, state},
@@ -96,6 +96,11 @@ pub trait Tables {
 
     /// CLOCK_MONOTONIC to the jiffy, ns.
     fn now_ns(&self) -> u64;
+    /// The bits as they are. The kernel's side hides from its verifier which they are.
+    #[inline(always)]
+    fn forget(&self, bits: u64) -> u64 {
+        bits
+    }
     /// The settings of the whole program.
     fn settings(&self) -> &Settings;
     /// Looks for a protected address.
@@ -115,6 +120,14 @@ pub trait Tables {
     fn address_rate(&self, slot: u32) -> Option<SharedAddress<Self::Word>>;
     /// This CPU's side of an address.
     fn with_address_cpu<R>(&self, slot: u32, with: impl FnOnce(&mut AddressCpu) -> R) -> Option<R>;
+    /// How a group (its number plus 1) stands: bits of [`crate::judge::group::standing`].
+    fn group_standing(&self, group: u32) -> u32;
+    /// Whether it has room for a SYN to an address that has, see [`crate::judge::group::takes`].
+    fn group_takes(&self, group: u32, may_verify: bool) -> bool;
+    /// Whether one more SYN may reach one of its servers unproven.
+    fn group_takes_unproven(&self, group: u32) -> bool;
+    /// Whether a frame is within the rates of a vector, of its address and of the address's group.
+    fn vector_admits(&self, found: Found, vector: Vector, frame_len: u32) -> Admission;
     /// Counts SYNs in the sketch; the estimate of their source's SYNs in this window.
     fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32;
     /// True for one of [`SAMPLING`](xdp_common::source::SAMPLING) calls on this CPU.

@@ -1,6 +1,6 @@
 //! `agent check-config`.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 
@@ -37,9 +37,11 @@ struct Checked {
     block: usize,
     mode: crate::tables::Mode,
     lists: usize,
-    memory_bytes: u64,
     /// Of the table of lists, in bytes; twice as much while one replaces another. 0 without lists.
     list_table_bytes: u64,
+    groups: usize,
+    memory_bytes: u64,
+    memory_by_map: BTreeMap<&'static str, u64>,
     warnings: Vec<String>,
 }
 
@@ -47,6 +49,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let file = args.file.unwrap_or_else(|| context.config.clone());
     let config = config::load(&file, &HostFacts::read().await?)?;
     let advice = verify::advice_before(&config, &TcpFacts::read().await?);
+    let memory_by_map = kernel::memory_by_map(&config.capacity)?;
     let count = |action| config.list.values().filter(|found| **found == action).count();
     let checked = Checked {
         interfaces: config.interfaces,
@@ -55,12 +58,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         block: count(crate::tables::ListAction::Block),
         mode: config.mode,
         lists: config.lists.len(),
-        memory_bytes: kernel::memory_bytes(&config.capacity)?,
         list_table_bytes: if config.lists.is_empty() {
             0
         } else {
             config.capacity.list_table_bytes()
         },
+        groups: config.groups.len(),
+        memory_bytes: memory_by_map.iter().map(|(_, bytes)| bytes).sum(),
+        memory_by_map: memory_by_map.into_iter().collect(),
         warnings: config.warnings.iter().map(ToString::to_string).chain(advice).collect(),
         file,
     };
@@ -68,22 +73,24 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         return print::json(&checked);
     }
     println!(
-        "{} is sound: {} protected on {}, mode {}, {} allowed and {} blocked prefixes.",
+        "{} is sound: {} protected{} on {}, mode {}, {} allowed and {} blocked prefixes.",
         checked.file.display(),
         if checked.protected == 1 {
             "1 address".to_owned()
         } else {
             format!("{} addresses", checked.protected)
         },
+        match checked.groups {
+            0 => String::new(),
+            1 => " in 1 group".to_owned(),
+            several => format!(" in {several} groups"),
+        },
         checked.interfaces.join(", "),
         checked.mode,
         checked.allow,
         checked.block
     );
-    println!(
-        "Its tables take {:.1} MiB of locked memory when they are full.",
-        checked.memory_bytes as f64 / f64::from(1 << 20)
-    );
+    show_memory(&checked);
     if checked.lists > 0 {
         println!(
             "Its {} lists take {:.1} MiB besides (limits.list_prefixes), twice that while one version replaces another.",
@@ -95,4 +102,20 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         eprintln!("warning: {warning}");
     }
     Ok(())
+}
+
+/// What the tables take, the largest first.
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn show_memory(checked: &Checked) {
+    println!(
+        "Its tables take {:.1} MiB of locked memory when they are full:",
+        checked.memory_bytes as f64 / f64::from(1 << 20)
+    );
+    let mut maps: Vec<_> = checked.memory_by_map.iter().collect();
+    maps.sort_by_key(|(_, bytes)| std::cmp::Reverse(**bytes));
+    let mut table = print::table(&["MAP", "KIB"], &[1]);
+    for (name, bytes) in maps {
+        table.add_row([(*name).to_owned(), bytes.div_ceil(1024).to_string()]);
+    }
+    print::print(&table);
 }

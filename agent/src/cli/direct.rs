@@ -12,8 +12,8 @@ use crate::{
     config::{Config, ConfigFile, load_text, prefix},
     control::{
         api::{
-            BlockRequest, Done, LargeListView, ListView, ListenersView, RemoveRequest, RungRequest, RungView,
-            StatusView,
+            BlockRequest, Done, GroupView, LargeListView, ListView, ListenersView, RemoveRequest, RungRequest,
+            RungView, StatusView,
         },
         view,
     },
@@ -108,6 +108,11 @@ impl Direct {
     /// `rung` without arguments.
     pub(super) fn rungs(&self) -> Result<Vec<RungView>, Refusal> {
         view::rungs_of_kernel(&self.kernel, self.now)
+    }
+
+    /// Groups, without rates.
+    pub(super) fn groups(&self) -> Result<Vec<GroupView>, Refusal> {
+        view::groups_of_kernel(&self.kernel, self.now)
     }
 
     /// `listeners`.

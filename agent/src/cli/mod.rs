@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod detach;
 mod direct;
+mod groups;
 mod list;
 mod listeners;
 mod lists;
@@ -47,6 +48,7 @@ Under attack, in this order:
   agent status                                what is attacked, what is dropped, in which mode
   agent stats                                 every protected address with its rates
   agent sources                               who sends the most
+  agent groups                                prefixes of ours that are flooded as a whole
   agent mode set enforce                      drop what breaks a rule
   agent rung                                  where each address stands, and since when
   agent rung 203.0.113.7 verify               make unknown sources prove themselves now
@@ -86,6 +88,7 @@ enum Verb {
     List(list::Args),
     Lists(lists::Args),
     Rung(rung::Args),
+    Groups(groups::Args),
     Listeners(listeners::Args),
     BlockIp(block_ip::Args),
     UnblockIp(unblock_ip::Args),
@@ -146,6 +149,7 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
         Verb::List(args) => list::run(args, context).await,
         Verb::Lists(args) => lists::run(args, context).await,
         Verb::Rung(args) => rung::run(args, context).await,
+        Verb::Groups(args) => groups::run(args, context).await,
         Verb::Listeners(args) => listeners::run(args, context).await,
         Verb::BlockIp(args) => block_ip::run(args, context).await,
         Verb::UnblockIp(args) => unblock_ip::run(args, context).await,

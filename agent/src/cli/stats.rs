@@ -107,6 +107,9 @@ fn one_address(view: &AddressStatsView) {
         view.limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string()),
         handshakes(view)
     );
+    if let Some(vectors) = view.vectors.filter(|vectors| vectors.limited() != 0) {
+        println!("Its other rates: {vectors}.");
+    }
     if let (Some(rung), Some(method)) = (&view.rung, view.method) {
         let since = view
             .rung_since

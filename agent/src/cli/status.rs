@@ -47,9 +47,26 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
         interfaces.join(", ")
     };
     lines.push(("Interfaces", interfaces));
-    lines.push(("Protected", format!("{} addresses", status.protected)));
+    let groups = match status.groups {
+        0 => String::new(),
+        1 => ", 1 group".to_owned(),
+        several => format!(", {several} groups"),
+    };
+    lines.push(("Protected", format!("{} addresses{groups}", status.protected)));
     lines.push(("Over rate", say::some_of(&status.over_rate)));
     lines.push(("Verifying", say::some_of(&status.verifying)));
+    if status.groups > 0 {
+        let verifying: Vec<String> = status.groups_verifying.iter().map(ToString::to_string).collect();
+        let verifying = if verifying.is_empty() {
+            "none over its SYN rate".to_owned()
+        } else {
+            format!(
+                "over their SYN rate, each SYN must prove itself: {}",
+                verifying.join(", ")
+            )
+        };
+        lines.push(("Groups", verifying));
+    }
     lines.push(("Blackholed", say::some_of(&status.blackholed)));
     lines.push((
         "Sources",

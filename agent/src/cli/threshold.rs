@@ -5,21 +5,24 @@ use reqwest::Method;
 
 use super::{context::Context, print};
 use crate::{
-    config::units::{Burst, Rate, Ttl},
+    config::units::{BitRate, Burst, PacketRate, Rate, Ttl},
     control::api::{Done, TargetQuery, ThresholdRequest, ThresholdView},
     overrides::ThresholdTarget,
+    vectors::{VectorOverride, VectorsOverride},
 };
 
-/// Show and change the SYN rates above which the excess is dropped
+/// Show and change the rates above which the excess is dropped, or must prove itself
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,
-    after_help = "A TARGET is one protected address, `address` for every address without a threshold of its own,
-or `source` for what each source may send.
+    after_help = "A TARGET is one protected address, the prefix of a group of them, `address` for every address without
+a threshold of its own, or `source` for what each source may send.
 
 Examples:
   agent threshold get
   agent threshold set 203.0.113.7 --syn-rate 20k/s --syn-burst 20k --ttl 2h
+  agent threshold set 203.0.113.7 --udp-packets 20k/s --udp-bits 200M/s --icmp-packets 100/s
+  agent threshold set 203.0.113.0/24 --syn-rate 200k/s
   agent threshold set source --syn-rate 200/s
   agent threshold unset 203.0.113.7"
 )]
@@ -32,12 +35,12 @@ pub(super) struct Args {
 enum What {
     /// Show the thresholds in force and where they come from
     Get {
-        /// One protected address, `address` or `source`; all when left out
+        /// One protected address, the prefix of a group, `address` or `source`; all when left out
         target: Option<ThresholdTarget>,
     },
     /// Set a threshold over the configuration's; it survives restarts
     Set {
-        /// One protected address, `address` or `source`
+        /// One protected address, the prefix of a group, `address` or `source`
         target: ThresholdTarget,
         /// SYNs per second, such as 20000, 20k/s or 1.5M/s
         #[arg(long, value_name = "RATE")]
@@ -45,6 +48,8 @@ enum What {
         /// SYNs at once above that rate, such as 500 or 2k
         #[arg(long, value_name = "COUNT")]
         syn_burst: Option<Burst>,
+        #[command(flatten)]
+        vectors: VectorFlags,
         /// How long, such as 30m or 2h; until it is unset when left out
         #[arg(long)]
         ttl: Option<Ttl>,
@@ -54,9 +59,60 @@ enum What {
     },
     /// Go back to the configuration's threshold
     Unset {
-        /// One protected address, `address` or `source`
+        /// One protected address, the prefix of a group, `address` or `source`
         target: ThresholdTarget,
     },
+}
+
+/// Rates of what is not a SYN, of an address or a group.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Rates of vectors, such as 20k/s and 1.5G/s, or unlimited")]
+struct VectorFlags {
+    /// UDP packets per second
+    #[arg(long, value_name = "RATE")]
+    udp_packets: Option<PacketRate>,
+    /// UDP bits per second
+    #[arg(long, value_name = "RATE")]
+    udp_bits: Option<BitRate>,
+    /// ICMP packets per second
+    #[arg(long, value_name = "RATE")]
+    icmp_packets: Option<PacketRate>,
+    /// ICMP bits per second
+    #[arg(long, value_name = "RATE")]
+    icmp_bits: Option<BitRate>,
+    /// Packets per second of protocols other than TCP, UDP and ICMP
+    #[arg(long, value_name = "RATE")]
+    other_packets: Option<PacketRate>,
+    /// Bits per second of these
+    #[arg(long, value_name = "RATE")]
+    other_bits: Option<BitRate>,
+    /// Fragments per second
+    #[arg(long, value_name = "RATE")]
+    fragments_packets: Option<PacketRate>,
+    /// Bits per second of fragments
+    #[arg(long, value_name = "RATE")]
+    fragments_bits: Option<BitRate>,
+    /// TCP segments other than SYNs per second, above which connections are looked at
+    #[arg(long, value_name = "RATE")]
+    tcp_packets: Option<PacketRate>,
+    /// Bits per second of these
+    #[arg(long, value_name = "RATE")]
+    tcp_bits: Option<BitRate>,
+}
+
+impl VectorFlags {
+    const fn rates(&self) -> VectorsOverride {
+        const fn of(packets: Option<PacketRate>, bits: Option<BitRate>) -> VectorOverride {
+            VectorOverride { packets, bits }
+        }
+        VectorsOverride {
+            udp: of(self.udp_packets, self.udp_bits),
+            icmp: of(self.icmp_packets, self.icmp_bits),
+            other: of(self.other_packets, self.other_bits),
+            fragments: of(self.fragments_packets, self.fragments_bits),
+            tcp: of(self.tcp_packets, self.tcp_bits),
+        }
+    }
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -73,6 +129,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             target,
             syn_rate,
             syn_burst,
+            vectors,
             ttl,
             reason,
         } => {
@@ -80,6 +137,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
                 target: target.to_string(),
                 syn_rate,
                 syn_burst,
+                vectors: vectors.rates(),
                 ttl,
                 reason,
             };
@@ -104,7 +162,16 @@ fn show(views: &[ThresholdView], context: &Context) -> anyhow::Result<()> {
         return print::json(&views);
     }
     let mut table = print::table(
-        &["TARGET", "SYN RATE", "BURST", "CONFIGURED", "SET BY", "UNTIL", "REASON"],
+        &[
+            "TARGET",
+            "SYN RATE",
+            "BURST",
+            "CONFIGURED",
+            "OTHER RATES",
+            "SET BY",
+            "UNTIL",
+            "REASON",
+        ],
         &[1, 2],
     );
     for view in views {
@@ -115,12 +182,15 @@ fn show(views: &[ThresholdView], context: &Context) -> anyhow::Result<()> {
                 (by, print::until(set.until), reason)
             }
         };
-        let (rate, burst) = (view.limit.syn_rate.to_string(), view.limit.syn_burst.to_string());
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let rate = or_none(view.limit.map(|limit| limit.syn_rate.to_string()));
+        let burst = or_none(view.limit.map(|limit| limit.syn_burst.to_string()));
         table.add_row([
             view.target.clone(),
             rate,
             burst,
-            view.configured.to_string(),
+            or_none(view.configured.map(|limit| limit.to_string())),
+            or_none(view.vectors.map(|vectors| vectors.to_string())),
             by,
             until,
             reason,

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{Burst, Interval, Rate, Span, Ttl};
+use super::units::{Amplification, Burst, Interval, Rate, Span, Ttl};
 use crate::{
     ladder::{HighestRung, MethodChoice},
     tables::{ListAction, Mode, XdpMode},
+    vectors::{VectorOverride, VectorRates, Vectors, VectorsOverride},
 };
 
 /// The whole file. Only `interfaces` must be set.
@@ -34,8 +35,15 @@ pub struct ConfigFile {
     pub block: Vec<String>,
     /// How long `agent block-ip` holds when it is not told with --ttl: a duration, or "never".
     pub block_ttl: Ttl,
-    /// Rates of new connections (SYNs): above its own, an address makes SYNs prove their sources,
-    /// and a source loses the excess.
+    /// UDP services that floods are reflected from. What comes from their ports to a protected address
+    /// is dropped, unless this host asked for it: from its resolvers (resolv.conf), or to a socket of
+    /// its own that is connected or has a port of its own choice. Write "all", or a list of dns, ntp,
+    /// ssdp, cldap, memcached, chargen, qotd, snmp, portmap, netbios, mdns, ws-discovery, coap. QUIC
+    /// is left alone. Whose queries this host forwards it cannot know: where hosts behind it ask
+    /// resolvers or time servers outside, leave dns and ntp out, or add these servers to `allow`.
+    pub amplification: Amplification,
+    /// Rates: above its SYN rate, an address makes SYNs prove their sources; what exceeds another rate
+    /// is dropped.
     pub thresholds: Thresholds,
     /// How an address over its rate makes SYNs prove their sources, so that customers stay in and
     /// forged sources stay out.
@@ -46,6 +54,10 @@ pub struct ConfigFile {
     /// longest prefix decides over all lists, `allow`, `block` and what was blocked by hand. Of two
     /// that are the same, the one made by hand decides, then the list that stands first here.
     pub list: Vec<ListSection>,
+    /// One section for each prefix of protected addresses that share budgets, so that a flood spread
+    /// over all of them, each below its own rates, meets rates too. Both must have room: an address's
+    /// and its group's.
+    pub group: Vec<GroupSection>,
     /// The socket that the other commands of `agent` speak to.
     pub control: Control,
     /// Prometheus metrics.
@@ -73,10 +85,12 @@ impl Default for ConfigFile {
             allow: Vec::new(),
             block: Vec::new(),
             block_ttl: Ttl::For(std::time::Duration::from_secs(3600)),
+            amplification: Amplification::default(),
             thresholds: Thresholds::default(),
             verify: Verify::default(),
             address: Vec::new(),
             list: Vec::new(),
+            group: Vec::new(),
             control: Control::default(),
             metrics: Metrics::default(),
             state: State::default(),
@@ -89,7 +103,7 @@ impl Default for ConfigFile {
     }
 }
 
-/// Rates of new connections (SYNs).
+/// Rates.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(inline)]
@@ -102,6 +116,21 @@ pub struct Thresholds {
     /// or one IPv6 /64: keep room for offices and mobile networks, thousands of people who share
     /// one address.
     pub source: SourceThreshold,
+    /// UDP to one protected address. Above it the excess is dropped, but for answers that this host
+    /// asked for from the ports that `amplification` names. Here and below, a quarter of a second's
+    /// worth may come at once.
+    pub udp: VectorRates,
+    /// ICMP and ICMPv6 to one protected address; neighbour discovery is never limited.
+    pub icmp: VectorRates,
+    /// Protocols other than TCP, UDP and ICMP to one protected address (GRE, ESP, ..).
+    pub other: VectorRates,
+    /// Fragments to one protected address. First fragments count in their transport, too.
+    pub fragments: VectorRates,
+    /// TCP other than SYNs to one protected address. Above it nothing that belongs to a connection is
+    /// dropped: each segment of the excess is held against this host's connections, and what belongs
+    /// to none ends here. Where this host forwards, what comes from a source that completed no
+    /// handshake lately ends here.
+    pub tcp: VectorRates,
 }
 
 /// The threshold of one protected address.
@@ -224,6 +253,110 @@ pub struct AddressOverride {
     #[schemars(extend("examples" = ["limit"]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<HighestRung>,
+    /// Amplifiers that it takes nothing from unasked; amplification when left out.
+    #[schemars(extend("examples" = [["ntp", "memcached"]]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amplification: Option<Amplification>,
+    /// Rates of UDP; what is left out is that of thresholds.udp.
+    #[schemars(extend("examples" = [{"packets": "20k/s", "bits": "200M/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorOverride::is_empty")]
+    pub udp: VectorOverride,
+    /// Rates of ICMP; what is left out is that of thresholds.icmp.
+    #[schemars(extend("examples" = [{"packets": "100/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorOverride::is_empty")]
+    pub icmp: VectorOverride,
+    /// Rates of other protocols; what is left out is that of thresholds.other.
+    #[schemars(extend("examples" = [{"packets": "1k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorOverride::is_empty")]
+    pub other: VectorOverride,
+    /// Rates of fragments; what is left out is that of thresholds.fragments.
+    #[schemars(extend("examples" = [{"packets": "1k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorOverride::is_empty")]
+    pub fragments: VectorOverride,
+    /// Rates of TCP other than SYNs; what is left out is that of thresholds.tcp.
+    #[schemars(extend("examples" = [{"packets": "unlimited"}]))]
+    #[serde(default, skip_serializing_if = "VectorOverride::is_empty")]
+    pub tcp: VectorOverride,
+}
+
+impl AddressOverride {
+    /// What differs of the rates of vectors.
+    #[must_use]
+    pub const fn vectors(&self) -> VectorsOverride {
+        VectorsOverride {
+            udp: self.udp,
+            icmp: self.icmp,
+            other: self.other,
+            fragments: self.fragments,
+            tcp: self.tcp,
+        }
+    }
+}
+
+impl Thresholds {
+    /// The rates of vectors.
+    #[must_use]
+    pub const fn vectors(&self) -> Vectors {
+        Vectors {
+            udp: self.udp,
+            icmp: self.icmp,
+            other: self.other,
+            fragments: self.fragments,
+            tcp: self.tcp,
+        }
+    }
+}
+
+/// Budgets that the addresses of a prefix share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct GroupSection {
+    /// The prefix; at least one protected address must lie in it, and no other group overlap it.
+    #[schemars(extend("examples" = ["203.0.113.0/24"]))]
+    pub prefix: String,
+    /// SYNs per second to all its addresses together. Above it, every SYN to any of them must prove
+    /// its source, as above an address's own rate. No limit when left out.
+    #[schemars(extend("examples" = ["200k/s"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_rate: Option<Rate>,
+    /// SYNs at once above that rate; a second's worth when left out.
+    #[schemars(extend("examples" = ["200k"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_burst: Option<Burst>,
+    /// UDP to all its addresses together. Here and below: no limit when left out.
+    #[schemars(extend("examples" = [{"packets": "200k/s", "bits": "2G/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub udp: VectorRates,
+    /// ICMP to all its addresses together.
+    #[schemars(extend("examples" = [{"packets": "1k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub icmp: VectorRates,
+    /// Other protocols to all its addresses together.
+    #[schemars(extend("examples" = [{"packets": "10k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub other: VectorRates,
+    /// Fragments to all its addresses together.
+    #[schemars(extend("examples" = [{"packets": "10k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub fragments: VectorRates,
+    /// TCP other than SYNs to all its addresses together, see thresholds.tcp.
+    #[schemars(extend("examples" = [{"packets": "2M/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub tcp: VectorRates,
+}
+
+impl GroupSection {
+    /// The rates of vectors.
+    #[must_use]
+    pub const fn vectors(&self) -> Vectors {
+        Vectors {
+            udp: self.udp,
+            icmp: self.icmp,
+            other: self.other,
+            fragments: self.fragments,
+            tcp: self.tcp,
+        }
+    }
 }
 
 /// One large list of sources.
@@ -364,6 +497,8 @@ impl Default for Kernel {
 pub struct Limits {
     /// Protected addresses at most.
     pub addresses: u32,
+    /// Groups of them at most.
+    pub groups: u32,
     /// Entries of the source list (allowed and blocked prefixes together) at most.
     pub list_entries: u32,
     /// Prefixes of all lists together at most. While there are lists, each takes 16 bytes, used or
@@ -384,7 +519,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            addresses: 1_024,
+            addresses: 4_096,
+            groups: 64,
             list_entries: 16_384,
             list_prefixes: 1_250_000,
             sources: 65_536,

@@ -2,6 +2,7 @@
 
 pub mod example;
 pub mod file;
+pub mod groups;
 pub mod lists;
 mod parse;
 pub mod prefix;

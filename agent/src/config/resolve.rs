@@ -14,15 +14,17 @@ use xdp_common::{layout::Capacity, retry::RetryLine};
 use super::{
     ConfigFile, Problem,
     file::{AddressOverride, Log, Verify},
+    groups::{self, Group},
     lists::List,
     prefix, source_list,
-    units::{Burst, Interval, Rate, Ttl},
+    units::{Amplification, Burst, Interval, Rate, Ttl},
 };
 use crate::{
     host::{HostFacts, can_be_protected},
     ladder::{HighestRung, MethodChoice},
     lists,
     tables::{Limit, ListAction, Mode, XdpMode},
+    vectors::{Vectors, VectorsOverride},
 };
 
 /// The word in `protect` for the host's own addresses.
@@ -45,6 +47,12 @@ pub struct ProtectedAddress {
     pub method: MethodChoice,
     /// The highest rung that it takes by itself.
     pub highest: HighestRung,
+    /// Rates of what is not a SYN.
+    pub vectors: Vectors,
+    /// What of them is its own.
+    pub own_vectors: VectorsOverride,
+    /// Amplifiers that it takes nothing from unasked.
+    pub amplification: Amplification,
 }
 
 /// The options that the agent runs with.
@@ -58,6 +66,8 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// Every protected address.
     pub protected: BTreeMap<IpAddr, ProtectedAddress>,
+    /// Groups of them, which do not overlap.
+    pub groups: BTreeMap<IpNet, Group>,
     /// Source list entries of the file; they never expire.
     pub list: BTreeMap<IpNet, ListAction>,
     /// Large lists.
@@ -68,6 +78,12 @@ pub struct Config {
     pub address_limit: Limit,
     /// Threshold of every source.
     pub source_limit: Limit,
+    /// Rates of what is not a SYN, of an address that has none of its own.
+    pub vectors: Vectors,
+    /// Amplifiers that addresses take nothing from unasked, unless they have a setting of their own.
+    pub amplification: Amplification,
+    /// Resolvers of this host when the file was read.
+    pub resolvers: Vec<IpAddr>,
     /// How addresses over their rate make SYNs prove their sources.
     pub verify: Verify,
     /// Control socket.
@@ -121,17 +137,22 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     resolver.apply_overrides(&mut protected);
     let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
     let lists = super::lists::resolve(&file.list, &mut resolver.problems, &mut resolver.warnings);
+    let groups = groups::resolve(file, &protected, &mut resolver.problems);
     let metrics = resolver.metrics();
     let config = Config {
         path: path.to_owned(),
         mode: file.mode,
         interfaces: file.interfaces.clone(),
         protected,
+        groups,
         list,
         lists,
         block_ttl: file.block_ttl,
         address_limit: common_limit(file),
         source_limit: limit(file.thresholds.source.syn_rate, file.thresholds.source.syn_burst),
+        vectors: file.thresholds.vectors(),
+        amplification: file.amplification,
+        resolvers: host.resolvers.clone(),
         verify: file.verify.clone(),
         socket: file.control.socket.clone(),
         socket_group: file.control.group.clone(),
@@ -141,6 +162,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         xdp_mode: file.kernel.xdp_mode,
         capacity: Capacity {
             addresses: file.limits.addresses,
+            groups: file.limits.groups,
             list_entries: file.limits.list_entries,
             list_prefixes: file.limits.list_prefixes,
             sources: file.limits.sources,
@@ -225,6 +247,7 @@ impl Resolver<'_> {
         let limits = &self.file.limits;
         let sizes = [
             ("limits.addresses", limits.addresses, 1, 16_384),
+            ("limits.groups", limits.groups, 1, 1_024),
             ("limits.list_entries", limits.list_entries, 16, 1_048_576),
             ("limits.list_prefixes", limits.list_prefixes, 1_000, 4_000_000),
             ("limits.sources", limits.sources, 1_024, 1_048_576),
@@ -344,6 +367,9 @@ impl Resolver<'_> {
             local: self.host.is_local(address),
             method: self.file.verify.method,
             highest: HighestRung::Verify,
+            vectors: self.file.thresholds.vectors(),
+            own_vectors: VectorsOverride::default(),
+            amplification: self.file.amplification,
         }
     }
 
@@ -392,7 +418,11 @@ impl Resolver<'_> {
                 let message = "is not protected: add it to `protect`, or remove this section";
                 self.problems.push(Problem::new(key, quoted(&entry.address), message));
             }
-            if entry.syn_rate.is_none() && entry.syn_burst.is_none() && entry.verify.is_none() && entry.rung.is_none() {
+            let differs = AddressOverride {
+                address: String::new(),
+                ..entry.clone()
+            };
+            if differs == AddressOverride::default() {
                 let message =
                     "sets nothing: give it a syn_rate, a syn_burst, a verify or a rung, or remove the section";
                 self.problems
@@ -409,6 +439,9 @@ fn override_with(target: &mut ProtectedAddress, entry: &AddressOverride) {
     );
     target.method = entry.verify.unwrap_or(target.method);
     target.highest = entry.rung.unwrap_or(target.highest);
+    target.own_vectors = entry.vectors();
+    target.vectors = target.own_vectors.over(target.vectors);
+    target.amplification = entry.amplification.unwrap_or(target.amplification);
 }
 
 /// Lines of the retry filter in so many MiB.

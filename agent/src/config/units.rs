@@ -25,6 +25,8 @@ pub struct UnitError {
 
 const WANTED_RATE: &str = "a rate: write SYNs per second between 1 and 10M, as a number with an optional k or M and an optional /s, \
      such as 20000, \"20k\" or \"1.5M/s\"";
+const WANTED_RATE_ABOVE_ZERO: &str = "a rate: write SYNs per second between 1 and 10M, as a number with an optional k or M and an optional /s, \
+     such as 20000, \"20k\" or \"1.5M/s\"; to let nothing new in at all, `agent block-ip` blackholes an address and blocks a source";
 const WANTED_BURST: &str =
     "a burst: write a number of SYNs between 1 and 100M, with an optional k or M, such as 500, \"2k\" or \"1M\"";
 const WANTED_TTL: &str = "a lifetime: write a duration from 1s to 10 years with its unit, such as 30s, 15m, 2h, 1d or 1h30m, or the word never";
@@ -40,22 +42,22 @@ fn wrong(found: &str, wanted: &'static str) -> UnitError {
 
 /// A number with an optional decimal part and an optional `k` or `M`. `None` if it is anything else, or not whole.
 fn parse_scaled(text: &str) -> Option<u64> {
-    let (digits, scale): (&str, u64) = match text.strip_suffix(['k', 'K']) {
-        Some(rest) => (rest, 1_000),
-        None => match text.strip_suffix('M') {
-            Some(rest) => (rest, 1_000_000),
-            None => (text, 1),
-        },
-    };
+    parse_decimal(text, &[("k", 1_000), ("K", 1_000), ("M", 1_000_000)])
+}
+
+/// A number with an optional decimal part and an optional suffix. `None` if it is anything else, or not whole.
+fn parse_decimal(text: &str, suffixes: &[(&str, u64)]) -> Option<u64> {
+    let with_suffix = |(suffix, scale): &(&str, u64)| Some((text.strip_suffix(suffix)?, *scale));
+    let (digits, scale) = suffixes.iter().find_map(with_suffix).unwrap_or((text, 1));
     let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || digits.ends_with('.') || decimals.len() > 6 || !all_digits(whole) || !all_digits(decimals) {
+    if whole.is_empty() || digits.ends_with('.') || decimals.len() > 9 || !all_digits(whole) || !all_digits(decimals) {
         return None;
     }
     let mut value = whole.parse::<u64>().ok()?.checked_mul(scale)?;
     if !decimals.is_empty() {
         let divisor = 10u64.pow(u32::try_from(decimals.len()).ok()?);
-        let scaled = decimals.parse::<u64>().ok()? * scale;
+        let scaled = decimals.parse::<u64>().ok()?.checked_mul(scale)?;
         if !scaled.is_multiple_of(divisor) {
             return None;
         }
@@ -104,10 +106,14 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let number = text.trim().strip_suffix("/s").unwrap_or(text.trim());
-        parse_scaled(number.trim_end())
+        let value = parse_scaled(number.trim_end());
+        value
             .and_then(|value| u32::try_from(value).ok())
             .and_then(Self::new)
-            .ok_or_else(|| wrong(text, WANTED_RATE))
+            .ok_or_else(|| match value {
+                Some(0) => wrong(text, WANTED_RATE_ABOVE_ZERO),
+                _ => wrong(text, WANTED_RATE),
+            })
     }
 }
 
@@ -134,6 +140,12 @@ impl Burst {
         } else {
             None
         }
+    }
+
+    /// As many as come in a second at a rate.
+    #[must_use]
+    pub const fn of_a_second(rate: Rate) -> Self {
+        Self(rate.per_second())
     }
 
     /// Number of events.
@@ -338,6 +350,10 @@ unit_as_text!(Burst, WANTED_BURST, ["integer", "string"]);
 unit_as_text!(Ttl, WANTED_TTL, ["string"]);
 unit_as_text!(Interval, WANTED_INTERVAL, ["string"]);
 unit_as_text!(Span, WANTED_SPAN, ["string"]);
+
+mod vector;
+
+pub use vector::{Amplification, BitRate, PacketRate};
 
 #[cfg(test)]
 mod tests {

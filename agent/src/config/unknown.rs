@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(
             messages("[limits]\nxyzzy = 1"),
             [
-                "limits.xyzzy: there is no such key in this section; the keys are addresses, list_entries, list_prefixes, sources, known_sources, retry_memory, listeners"
+                "limits.xyzzy: there is no such key in this section; the keys are addresses, groups, list_entries, list_prefixes, sources, known_sources, retry_memory, listeners"
             ]
         );
     }

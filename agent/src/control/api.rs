@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::units::{Burst, Rate, Ttl},
     tables::{Limit, LinkState, ListAction, Listener, MapFill, Method, Mode, ProgramStats, Rung},
+    vectors::{Vectors, VectorsOverride},
 };
 
 /// How a target is blocked.
@@ -80,7 +81,7 @@ pub struct RemoveRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThresholdRequest {
-    /// `source`, `address`, or one protected address.
+    /// `source`, `address`, one protected address, or the prefix of a group.
     pub target: String,
     /// SYNs per second; unchanged when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,6 +89,9 @@ pub struct ThresholdRequest {
     /// SYNs at once above that; unchanged when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syn_burst: Option<Burst>,
+    /// Rates of what is not a SYN; unchanged where left out.
+    #[serde(default, skip_serializing_if = "VectorsOverride::is_empty")]
+    pub vectors: VectorsOverride,
     /// How long; until it is unset when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
@@ -278,13 +282,19 @@ pub struct ListView {
 /// One threshold in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ThresholdView {
-    /// `source`, `address`, or one protected address.
+    /// `source`, `address`, one protected address, or the prefix of a group.
     pub target: String,
-    /// What holds.
+    /// What holds; absent for a group without a SYN rate.
     #[serde(flatten)]
-    pub limit: Limit,
+    pub limit: Option<Limit>,
     /// What the configuration says.
-    pub configured: Limit,
+    pub configured: Option<Limit>,
+    /// Rates of what is not a SYN; absent for sources, which have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vectors: Option<Vectors>,
+    /// What the configuration says of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_vectors: Option<Vectors>,
     /// Set at run time by whom, if it was.
     pub set_by: Option<OriginView>,
 }
@@ -322,6 +332,31 @@ pub struct RungView {
     pub handshakes_pps: Option<f64>,
 }
 
+/// One line of `GET /v1/groups`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// The prefix.
+    pub prefix: IpNet,
+    /// Protected addresses in it.
+    pub addresses: usize,
+    /// `limit`, or `verify` while every SYN to any of its addresses must prove itself.
+    pub rung: String,
+    /// In verify since when.
+    pub since: Option<Timestamp>,
+    /// SYNs that its addresses share; absent for no limit.
+    pub limit: Option<Limit>,
+    /// What is not a SYN.
+    pub vectors: Vectors,
+    /// Of all its addresses together, over the last poll; absent where only the kernel was asked.
+    pub rates: Option<RatesView>,
+    /// Packets per second that it had no room for.
+    pub over_pps: Option<f64>,
+    /// Packets that it had no room for, since the maps were made.
+    pub over: u64,
+    /// Its addresses that are over rates of their own.
+    pub over_rate: Vec<IpAddr>,
+}
+
 /// `GET /v1/listeners`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListenersView {
@@ -354,6 +389,9 @@ pub struct AddressStatsView {
     pub address: Option<IpAddr>,
     /// Its threshold.
     pub limit: Option<Limit>,
+    /// Its rates of what is not a SYN.
+    #[serde(default)]
+    pub vectors: Option<Vectors>,
     /// Its rung of the ladder: `observe`, `limit`, `verify`, `known` or `blackhole`.
     pub rung: Option<String>,
     /// Since when, where that is known.
@@ -532,7 +570,13 @@ pub struct StatusView {
     pub blackholed: Vec<IpAddr>,
     /// Of those, with SYNs over a rate now.
     pub over_rate: Vec<IpAddr>,
-    /// Of those, that make unknown sources prove themselves (or admit none), by themselves or because somebody said so.
+    /// Groups of them.
+    #[serde(default)]
+    pub groups: usize,
+    /// Of those, over their SYN rate: every SYN to any of their addresses must prove itself.
+    #[serde(default)]
+    pub groups_verifying: Vec<IpNet>,
+    /// Addresses that make unknown sources prove themselves (or admit none), by themselves or because somebody said so.
     #[serde(default)]
     pub verifying: Vec<IpAddr>,
     /// Allowed source prefixes.

@@ -16,9 +16,9 @@ use tokio::{
 
 use super::{
     api::{
-        AllowRequest, BlockRequest, Done, LargeListView, ListView, ListenersView, ModeRequest, ModeView, PrefixesView,
-        RefreshRequest, RemoveRequest, RungRequest, RungView, SampleView, SourcesQuery, SourcesView, StatsQuery,
-        StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+        AllowRequest, BlockRequest, Done, GroupView, LargeListView, ListView, ListenersView, ModeRequest, ModeView,
+        PrefixesView, RefreshRequest, RemoveRequest, RungRequest, RungView, SampleView, SourcesQuery, SourcesView,
+        StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
     },
     error::Failure,
     peer::Peer,
@@ -83,8 +83,9 @@ fn router(handle: Handle) -> Router {
             "/v1/thresholds",
             get(thresholds).put(set_threshold).delete(unset_threshold),
         )
-        .route("/v1/thresholds/{target}", get(threshold))
+        .route("/v1/thresholds/{*target}", get(threshold))
         .route("/v1/rungs", get(rungs).put(set_rung))
+        .route("/v1/groups", get(groups))
         .route("/v1/listeners", get(listeners))
         .route("/v1/mode", get(mode).put(set_mode))
         .route("/v1/reload", post(reload))
@@ -225,6 +226,10 @@ async fn threshold(
 
 async fn rungs(State(handle): State<Handle>) -> Json<Vec<RungView>> {
     Json(view::rungs(&handle.snapshot()))
+}
+
+async fn groups(State(handle): State<Handle>) -> Json<Vec<GroupView>> {
+    Json(view::groups(&handle.snapshot()))
 }
 
 async fn listeners(State(handle): State<Handle>) -> Json<ListenersView> {

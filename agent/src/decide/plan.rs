@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::KernelState;
-use crate::tables::{AddressState, KernelSettings, ListEntry};
+use crate::tables::{AddressState, GroupState, KernelSettings, ListEntry};
 
 /// One write to the kernel's tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,10 @@ pub enum Write {
     PutAddress(AddressState),
     /// Stops protecting one.
     RemoveAddress(IpAddr),
+    /// Adds or replaces a group.
+    PutGroup(GroupState),
+    /// Removes one.
+    RemoveGroup(IpNet),
     /// Adds or replaces a source list entry.
     PutEntry(ListEntry),
     /// Removes one.
@@ -34,6 +38,13 @@ pub fn plan(from: &KernelState, to: &KernelState) -> Vec<Write> {
         .keys()
         .filter(|address| !to.addresses.contains_key(address));
     writes.extend(gone_addresses.map(|address| Write::RemoveAddress(*address)));
+    let gone_groups = from.groups.keys().filter(|prefix| !to.groups.contains_key(prefix));
+    writes.extend(gone_groups.map(|prefix| Write::RemoveGroup(*prefix)));
+    let new_groups = to
+        .groups
+        .iter()
+        .filter(|(prefix, group)| from.groups.get(prefix) != Some(group));
+    writes.extend(new_groups.map(|(_, group)| Write::PutGroup(*group)));
     let new_entries = to
         .entries
         .iter()
@@ -59,6 +70,10 @@ pub fn inverse(write: &Write, before: &KernelState) -> Write {
             .addresses
             .get(address)
             .map_or(Write::RemoveAddress(*address), |state| Write::PutAddress(*state)),
+        Write::PutGroup(GroupState { prefix, .. }) | Write::RemoveGroup(prefix) => before
+            .groups
+            .get(prefix)
+            .map_or(Write::RemoveGroup(*prefix), |group| Write::PutGroup(*group)),
         Write::PutEntry(ListEntry { prefix, .. }) | Write::RemoveEntry(prefix) => before
             .entries
             .get(prefix)

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use xdp_common::Vector;
+
 use crate::{
-    config::{Config, prefix},
+    config::{Config, groups::Group, prefix},
     ladder::MethodChoice,
 };
 
@@ -31,6 +33,23 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
         "thresholds.address",
         old.address_limit.to_string(),
         new.address_limit.to_string(),
+    );
+    for vector in Vector::ALL {
+        note(
+            &format!("thresholds.{}", vector.name()),
+            old.vectors.of(vector).to_string(),
+            new.vectors.of(vector).to_string(),
+        );
+    }
+    note(
+        "amplification",
+        old.amplification.to_string(),
+        new.amplification.to_string(),
+    );
+    note(
+        "resolvers (resolv.conf)",
+        format!("{:?}", old.resolvers),
+        format!("{:?}", new.resolvers),
     );
     note(
         "thresholds.source",
@@ -75,6 +94,7 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
     );
     difference.changes.extend(interfaces(old, new));
     difference.changes.extend(addresses(old, new));
+    difference.changes.extend(groups(old, new));
     difference.changes.extend(lists(old, new));
     difference.changes.extend(large_lists(old, new));
     difference.needs_restart = needs_restart(old, new);
@@ -133,6 +153,20 @@ fn addresses(old: &Config, new: &Config) -> Vec<String> {
                         protected.highest.rung()
                     ));
                 }
+                for vector in Vector::ALL {
+                    let (was, is) = (before.own_vectors.of(vector), protected.own_vectors.of(vector));
+                    if was != is {
+                        let (was, is) = (before.vectors.of(vector), protected.vectors.of(vector));
+                        changes.push(format!("address {address}: {} {was} -> {is}", vector.name()));
+                    }
+                }
+                let own = |config: &Config, set| (set != config.amplification).then_some(set);
+                if own(old, before.amplification) != own(new, protected.amplification) {
+                    changes.push(format!(
+                        "address {address}: amplification {} -> {}",
+                        before.amplification, protected.amplification
+                    ));
+                }
                 if before.local != protected.local {
                     let whose = if protected.local {
                         "this host's own now"
@@ -145,6 +179,26 @@ fn addresses(old: &Config, new: &Config) -> Vec<String> {
         }
     }
     changes
+}
+
+fn groups(old: &Config, new: &Config) -> Vec<String> {
+    let show = |group: &Group| {
+        let syn = group
+            .limit
+            .map_or_else(|| "no SYN rate".to_owned(), |limit| limit.to_string());
+        format!("{syn}, {}", group.vectors)
+    };
+    let removed = old.groups.keys().filter(|prefix| !new.groups.contains_key(prefix));
+    let removed = removed.map(|prefix| format!("group: - {prefix}"));
+    let changed = new
+        .groups
+        .iter()
+        .filter_map(|(prefix, group)| match old.groups.get(prefix) {
+            None => Some(format!("group: + {prefix} ({})", show(group))),
+            Some(before) if before != group => Some(format!("group {prefix}: {} -> {}", show(before), show(group))),
+            Some(_) => None,
+        });
+    removed.chain(changed).collect()
 }
 
 fn lists(old: &Config, new: &Config) -> Vec<String> {
@@ -188,6 +242,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("kernel.bpffs", old.bpffs == new.bpffs),
         ("kernel.xdp_mode", old.xdp_mode == new.xdp_mode),
         ("limits.addresses", old.capacity.addresses == new.capacity.addresses),
+        ("limits.groups", old.capacity.groups == new.capacity.groups),
         (
             "limits.list_entries",
             old.capacity.list_entries == new.capacity.list_entries,

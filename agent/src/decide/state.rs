@@ -6,11 +6,12 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ipnet::IpNet;
 
 use crate::{
-    config::Config,
+    config::{Config, units::Burst},
     host::TcpFacts,
     overrides::{Overrides, ThresholdTarget},
     tables::{
-        self, AddressState, Blackhole, ForcedRung, KernelSettings, KernelTables, KnownFor, Ladder, Limit, ListEntry,
+        self, AddressState, Blackhole, ForcedRung, GroupState, KernelSettings, KernelTables, KnownFor, Ladder, Limit,
+        ListEntry, Vectors,
     },
 };
 
@@ -21,6 +22,8 @@ pub struct KernelState {
     pub settings: KernelSettings,
     /// Protected addresses.
     pub addresses: BTreeMap<IpAddr, AddressState>,
+    /// Groups of them.
+    pub groups: BTreeMap<IpNet, GroupState>,
     /// Source list.
     pub entries: BTreeMap<IpNet, ListEntry>,
 }
@@ -37,6 +40,11 @@ impl KernelState {
                 .addresses()?
                 .into_iter()
                 .map(|state| (state.address, state))
+                .collect(),
+            groups: tables
+                .groups()?
+                .into_iter()
+                .map(|group| (group.prefix, group))
                 .collect(),
             entries: tables
                 .entries()?
@@ -62,6 +70,7 @@ impl KernelState {
             syncookies: tcp.sysctls.syncookies,
             answers_per_second: Some(config.verify.answers_per_second),
             known_for: KnownFor::new(config.verify.known_for.duration()),
+            resolvers: std::array::from_fn(|index| config.resolvers.get(index).map(IpAddr::to_canonical)),
         };
         let own = tcp.own_addresses();
         let addresses = config
@@ -88,6 +97,9 @@ impl KernelState {
                         method: protected.method.resolve(local, tcp.sysctls.syncookies),
                         hold: config.verify.hold.duration(),
                     },
+                    vectors: address_vectors(config, overrides, *address),
+                    amplification: protected.amplification,
+                    group: group_of(config, *address),
                 };
                 (*address, state)
             })
@@ -113,8 +125,18 @@ impl KernelState {
                 },
             )
         });
+        let groups = config.groups.keys().map(|prefix| {
+            let group = GroupState {
+                prefix: *prefix,
+                limit: group_limit(config, overrides, *prefix),
+                vectors: group_vectors(config, overrides, *prefix),
+                hold: config.verify.hold.duration(),
+            };
+            (*prefix, group)
+        });
         Self {
             settings,
+            groups: groups.collect(),
             addresses,
             entries: configured.chain(asked).collect(),
         }
@@ -133,6 +155,58 @@ pub fn source_limit(config: &Config, overrides: &Overrides) -> Limit {
 pub fn common_limit(config: &Config, overrides: &Overrides) -> Limit {
     let set = overrides.thresholds.get(&ThresholdTarget::EveryAddress);
     set.map_or(config.address_limit, |set| set.over(config.address_limit))
+}
+
+/// The rates of vectors of an address without any of its own.
+#[must_use]
+pub fn common_vectors(config: &Config, overrides: &Overrides) -> Vectors {
+    let set = overrides.thresholds.get(&ThresholdTarget::EveryAddress);
+    set.map_or(config.vectors, |set| set.vectors.over(config.vectors))
+}
+
+/// The rates of vectors of one address: the common ones, what differs in its section, what was set at run time.
+#[must_use]
+pub fn address_vectors(config: &Config, overrides: &Overrides, address: IpAddr) -> Vectors {
+    let common = common_vectors(config, overrides);
+    let own = config
+        .protected
+        .get(&address)
+        .map_or(common, |protected| protected.own_vectors.over(common));
+    let set = overrides.thresholds.get(&ThresholdTarget::Address(address));
+    set.map_or(own, |set| set.vectors.over(own))
+}
+
+/// The group that an address belongs to; groups do not overlap.
+#[must_use]
+pub fn group_of(config: &Config, address: IpAddr) -> Option<IpNet> {
+    config.groups.keys().find(|prefix| prefix.contains(&address)).copied()
+}
+
+/// The SYN threshold of a group: what was set at run time, else the configured one, if it has any.
+#[must_use]
+pub fn group_limit(config: &Config, overrides: &Overrides, prefix: IpNet) -> Option<Limit> {
+    let configured = config.groups.get(&prefix).and_then(|group| group.limit);
+    let Some(set) = overrides.thresholds.get(&ThresholdTarget::Group(prefix)) else {
+        return configured;
+    };
+    let syn_rate = set.syn_rate.or(configured.map(|limit| limit.syn_rate))?;
+    let syn_burst = set.syn_burst.or(configured.map(|limit| limit.syn_burst));
+    Some(Limit {
+        syn_rate,
+        syn_burst: syn_burst.unwrap_or_else(|| Burst::of_a_second(syn_rate)),
+    })
+}
+
+/// The rates of vectors of a group.
+#[must_use]
+pub fn group_vectors(config: &Config, overrides: &Overrides, prefix: IpNet) -> Vectors {
+    let configured = config
+        .groups
+        .get(&prefix)
+        .map(|group| group.vectors)
+        .unwrap_or_default();
+    let set = overrides.thresholds.get(&ThresholdTarget::Group(prefix));
+    set.map_or(configured, |set| set.vectors.over(configured))
 }
 
 /// The threshold of one address: its own run-time one, else its own configured one, else the common one.

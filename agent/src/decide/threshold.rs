@@ -27,20 +27,30 @@ pub struct Decision<T> {
 pub fn set(request: &ThresholdRequest, world: &World<'_>) -> Result<Decision<ThresholdTarget>, Refusal> {
     check_reason(request.reason.as_deref())?;
     let target = target(&request.target, world)?;
-    let what = match (request.syn_rate, request.syn_burst) {
-        (Some(rate), Some(burst)) => format!("{rate} with a burst of {burst}"),
-        (Some(rate), None) => format!("{rate}"),
-        (None, Some(burst)) => format!("a burst of {burst}"),
-        (None, None) => {
-            return Err(Refusal::invalid(
-                "nothing to set",
-                "give --syn-rate, such as 20k/s, or --syn-burst, or both",
-            ));
-        }
-    };
+    if target == ThresholdTarget::Source && !request.vectors.is_empty() {
+        return Err(Refusal::invalid(
+            "sources have a SYN rate only",
+            "give an address, or `address` for every address without rates of its own",
+        ));
+    }
+    if let ThresholdTarget::Group(prefix) = target
+        && request.syn_burst.is_some()
+        && request.syn_rate.is_none()
+        && world
+            .kernel
+            .groups
+            .get(&prefix)
+            .is_some_and(|group| group.limit.is_none())
+    {
+        return Err(Refusal::invalid(
+            format!("the group {prefix} has no SYN rate that a burst could be of"),
+            "give --syn-rate, too",
+        ));
+    }
+    let what = what(request)?;
     let until = expiry(request.ttl.unwrap_or(Ttl::Never), world);
     let message = format!(
-        "Set the SYN threshold of {} to {what} {}.",
+        "Set the threshold of {} to {what} {}.",
         name(target),
         say::until(until, world.now)
     );
@@ -56,6 +66,25 @@ pub fn set(request: &ThresholdRequest, world: &World<'_>) -> Result<Decision<Thr
     })
 }
 
+/// What is set, in words.
+fn what(request: &ThresholdRequest) -> Result<String, Refusal> {
+    let syn = match (request.syn_rate, request.syn_burst) {
+        (Some(rate), Some(burst)) => Some(format!("{rate} with a burst of {burst}")),
+        (Some(rate), None) => Some(format!("{rate}")),
+        (None, Some(burst)) => Some(format!("a burst of {burst}")),
+        (None, None) => None,
+    };
+    let vectors = (!request.vectors.is_empty()).then(|| request.vectors.to_string());
+    let words: Vec<String> = syn.into_iter().chain(vectors).collect();
+    if words.is_empty() {
+        return Err(Refusal::invalid(
+            "nothing to set",
+            "give --syn-rate, such as 20k/s, or --syn-burst, or a rate of a vector, such as --udp-packets 20k/s",
+        ));
+    }
+    Ok(words.join(", "))
+}
+
 /// Decides what `threshold unset` does.
 ///
 /// # Errors
@@ -63,13 +92,13 @@ pub fn set(request: &ThresholdRequest, world: &World<'_>) -> Result<Decision<Thr
 pub fn unset(target_text: &str, overrides: &Overrides) -> Result<(ThresholdTarget, Done), Refusal> {
     let target: ThresholdTarget = parse(target_text)?;
     if !overrides.thresholds.contains_key(&target) {
-        let error = format!("the SYN threshold of {} was not set at run time", name(target));
+        let error = format!("the threshold of {} was not set at run time", name(target));
         return Err(Refusal::not_found(
             error,
             Some("it is the configuration's already".to_owned()),
         ));
     }
-    let message = format!("The SYN threshold of {} is the configuration's again.", name(target));
+    let message = format!("The threshold of {} is the configuration's again.", name(target));
     Ok((
         target,
         Done {
@@ -119,6 +148,14 @@ fn target(text: &str, world: &World<'_>) -> Result<ThresholdTarget, Refusal> {
             "`agent stats` shows the protected ones; add it to `protect` in the configuration to protect it",
         ));
     }
+    if let ThresholdTarget::Group(prefix) = target
+        && !world.kernel.groups.contains_key(&prefix)
+    {
+        return Err(Refusal::invalid(
+            format!("{prefix} is not a group"),
+            "`agent groups` shows them; a [[group]] section in the configuration and `agent reload` make one",
+        ));
+    }
     Ok(target)
 }
 
@@ -135,5 +172,6 @@ fn name(target: ThresholdTarget) -> String {
         ThresholdTarget::Source => "every source".to_owned(),
         ThresholdTarget::EveryAddress => "every address without one of its own".to_owned(),
         ThresholdTarget::Address(address) => address.to_string(),
+        ThresholdTarget::Group(prefix) => format!("the group {prefix}"),
     }
 }

@@ -6,15 +6,16 @@ use xdp_common::{Action, Reason};
 
 use crate::{
     clock::Now,
-    tables::{AddressCounts, CounterReading, Counts, Excess, HostCounts, InVerify},
+    tables::{AddressCounts, CounterReading, Counts, Excess, GroupReading, HostCounts, InVerify},
 };
 
 /// An excess counts as over when no SYN was over a rate for this long, in nanoseconds.
 const QUIET_NS: u64 = 10_000_000_000;
 
 /// The reasons that a SYN to a protected address can meet on its way through the rates.
-const SYN_REASONS: [Reason; 15] = [
+const SYN_REASONS: [Reason; 16] = [
     Reason::Syn,
+    Reason::GroupRate,
     Reason::SourceRate,
     Reason::AddressRate,
     Reason::Known,
@@ -59,6 +60,8 @@ pub struct Meter {
     pub seconds: f64,
     /// By address; one element without an address for the rest.
     pub addresses: Vec<AddressMeter>,
+    /// Groups.
+    pub groups: Vec<GroupReading>,
     /// Besides.
     pub host: HostCounts,
 }
@@ -76,6 +79,7 @@ impl Meter {
             at,
             seconds: 0.0,
             addresses,
+            groups: reading.groups,
             host: reading.host,
         }
     }
@@ -98,6 +102,7 @@ impl Meter {
             at,
             seconds,
             addresses,
+            groups: reading.groups,
             host: reading.host,
         }
     }
@@ -209,6 +214,7 @@ mod tests {
             last: MonotonicNs(2_000_000_000),
         });
         CounterReading {
+            groups: Vec::new(),
             addresses: vec![AddressCounts {
                 address,
                 counts,

@@ -131,6 +131,7 @@ impl Engine {
         let set = ThresholdOverride {
             syn_rate: request.syn_rate.or_else(|| before.and_then(|before| before.syn_rate)),
             syn_burst: request.syn_burst.or_else(|| before.and_then(|before| before.syn_burst)),
+            vectors: before.map_or(request.vectors, |before| request.vectors.or(&before.vectors)),
             origin: asked.origin(decision.until),
         };
         self.commit(vec![Change::PutThreshold(decision.what, set)], decision.done)

@@ -9,14 +9,15 @@ use prometheus_client::{
     metrics::MetricType,
 };
 use tokio::sync::watch;
-use xdp_common::Reason;
+use xdp_common::{Reason, Vector};
 
 use crate::{
     control::view::{BLACKHOLE, rung, rungs},
     decide::state::common_limit,
     detect::{TrafficRates, by_action, syns},
     snapshot::Snapshot,
-    tables::{ListAction, Mode},
+    tables::{AddressState, ListAction, Mode},
+    vectors::VectorRates,
 };
 
 /// The label of everything that is not protected.
@@ -48,6 +49,7 @@ impl Collector for Exporter {
         talkers(&mut out, &snapshot)?;
         thresholds(&mut out, &snapshot)?;
         ladder(&mut out, &snapshot)?;
+        super::groups::groups(&mut out, &snapshot)?;
         lists(&mut out, &snapshot)?;
         large_lists(&mut out, &snapshot)?;
         kernel(&mut out, &snapshot)?;
@@ -55,15 +57,15 @@ impl Collector for Exporter {
     }
 }
 
-type Labels<'a> = Vec<(&'a str, String)>;
+pub(super) type Labels<'a> = Vec<(&'a str, String)>;
 
 /// One metric family after the other.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     encoder: DescriptorEncoder<'a>,
 }
 
 impl Writer<'_> {
-    fn counters<'l>(
+    pub(super) fn counters<'l>(
         &mut self,
         name: &str,
         help: &str,
@@ -85,7 +87,7 @@ impl Writer<'_> {
         })
     }
 
-    fn gauges<'l>(
+    pub(super) fn gauges<'l>(
         &mut self,
         name: &str,
         help: &str,
@@ -122,11 +124,17 @@ impl Writer<'_> {
 
 /// A count as a gauge's value.
 #[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles anyway")]
-const fn float(count: usize) -> f64 {
+pub(super) const fn float(count: usize) -> f64 {
     count as f64
 }
 
-fn yes(condition: bool) -> f64 {
+/// A large count as a gauge's value.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles anyway")]
+pub(super) const fn big(count: u64) -> f64 {
+    count as f64
+}
+
+pub(super) fn yes(condition: bool) -> f64 {
     f64::from(u8::from(condition))
 }
 
@@ -257,6 +265,26 @@ fn thresholds(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         "SYNs to the address at once above that rate",
         burst,
     )?;
+    let vectors = |rate: fn(VectorRates) -> Option<u64>| {
+        let rates = move |state: &AddressState| {
+            Vector::ALL.map(|vector| (state.address, vector, rate(state.vectors.of(vector))))
+        };
+        let limited = states().flat_map(rates).filter_map(|(address, vector, rate)| {
+            let labels = vec![("address", address.to_string()), ("vector", vector.name().to_owned())];
+            Some((labels, big(rate?)))
+        });
+        limited.collect::<Vec<_>>()
+    };
+    out.gauges(
+        "address_vector_threshold_packets_per_second",
+        "Packet rate of a vector above which the excess to the address is dropped; absent without one",
+        vectors(|rates| rates.packets.per_second()),
+    )?;
+    out.gauges(
+        "address_vector_threshold_bits_per_second",
+        "Bit rate of a vector above which the excess to the address is dropped; absent without one",
+        vectors(|rates| rates.bits.per_second()),
+    )?;
     let source = snapshot.kernel.settings.source_limit;
     let common = common_limit(&snapshot.config, &snapshot.overrides);
     let rate = |limit: crate::tables::Limit| f64::from(limit.syn_rate.per_second());
@@ -366,8 +394,6 @@ fn large_lists(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
 fn kernel(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
     let label = |name: &str| vec![("map", name.to_owned())];
     let fills = || snapshot.fills.iter();
-    #[expect(clippy::cast_precision_loss, reason = "Prometheus counts in doubles anyway")]
-    let big = |value: u64| value as f64;
     let used = fills().filter_map(|fill| Some((label(&fill.name), big(fill.used?))));
     out.gauges("map_entries", "Entries in use of a kernel map", used)?;
     let capacity = fills().map(|fill| (label(&fill.name), big(fill.capacity)));

@@ -1,4 +1,5 @@
 //! What leaves the agent for other systems: Prometheus metrics.
 
+mod groups;
 mod metrics;
 pub mod server;

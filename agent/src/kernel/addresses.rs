@@ -10,15 +10,26 @@ use aya::{
     maps::{MapError, PerCpuValues},
     util::nr_cpus,
 };
+use ipnet::IpNet;
 use xdp_common::{
     Address, AddressCpu, AddressPolicy, Rung as KernelRung,
     address_index::{self, AddressEntry, WAYS},
+    counter::AddressCarry,
     layout::RateBucket,
     map_name,
+    vector::look,
 };
 
-use super::{convert, maps::Maps};
-use crate::tables::{AddressState, Blackhole, ForcedRung, Ladder, Result, Rung, TableError};
+use super::{
+    convert,
+    groups::{Groups, Membership},
+    maps::Maps,
+    vectors,
+};
+use crate::{
+    config::units::Amplification,
+    tables::{AddressState, Blackhole, ForcedRung, Ladder, Result, Rung, TableError, Vectors},
+};
 
 /// The setting that decides how many there can be.
 const SETTING: &str = "limits.addresses";
@@ -31,15 +42,20 @@ struct Place {
     /// Element of the policies that holds.
     element: u32,
     policy: AddressPolicy,
+    vectors: Vectors,
+    /// The group that it belongs to, whether or not that is there already.
+    group: Option<IpNet>,
 }
 
 /// What is in the maps, remembered: this process is their only writer.
 pub(super) struct Addresses {
     places: BTreeMap<IpAddr, Place>,
+    /// Slots that are nobody's.
+    free: BTreeSet<u32>,
 }
 
 impl Addresses {
-    pub(super) fn read(maps: &Maps) -> Result<Self> {
+    pub(super) fn read(maps: &Maps, groups: &Groups) -> Result<Self> {
         let mut places = BTreeMap::new();
         for bucket in 0..maps.addresses.len() {
             let found = maps
@@ -52,6 +68,7 @@ impl Addresses {
                     .policies
                     .get(&element, 0)
                     .map_err(|error| cannot_read(map_name::POLICIES, &error))?;
+                let vectors = vectors::read(maps, element)?;
                 places.insert(
                     IpAddr::from(entry.address),
                     Place {
@@ -59,11 +76,17 @@ impl Addresses {
                         way,
                         element,
                         policy,
+                        vectors,
+                        group: groups.prefix(policy.group),
                     },
                 );
             }
         }
-        Ok(Self { places })
+        let mut free: BTreeSet<u32> = (1..=maps.last_slot()).collect();
+        for place in places.values() {
+            free.remove(&place.policy.slot);
+        }
+        Ok(Self { places, free })
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -73,7 +96,10 @@ impl Addresses {
     pub(super) fn states(&self) -> Vec<AddressState> {
         self.places
             .iter()
-            .map(|(address, place)| state(*address, &place.policy))
+            .map(|(address, place)| AddressState {
+                group: place.group,
+                ..state(*address, &place.policy, place.vectors)
+            })
             .collect()
     }
 
@@ -87,7 +113,8 @@ impl Addresses {
         self.places.get(&address).map(|place| place.policy.slot)
     }
 
-    pub(super) fn put(&mut self, maps: &mut Maps, wanted: &AddressState) -> Result<()> {
+    /// Adds or replaces one, which is in a group as it says.
+    pub(super) fn put(&mut self, maps: &mut Maps, wanted: &AddressState, membership: Membership) -> Result<()> {
         let (bucket, way, slot, second) = match self.places.get(&wanted.address) {
             Some(place) => {
                 let slot = place.policy.slot;
@@ -99,13 +126,18 @@ impl Addresses {
                 )
             }
             None => {
-                let (bucket, way) = self.free_entry(maps, wanted.address)?;
+                let (bucket, way) = free_entry(maps, wanted.address)?;
                 (bucket, way, self.clean_slot(maps)?, false)
             }
         };
         let element = address_index::policy_element(slot, second);
-        let policy = policy(wanted, slot);
-        // First the policy where nobody reads it, then the entry that makes it hold.
+        let policy = AddressPolicy {
+            group: membership.group,
+            look: own_look(wanted) | membership.look,
+            ..policy(wanted, slot)
+        };
+        // First rates and policy where nobody reads them, then the entry that makes them hold.
+        vectors::write(maps, element, &wanted.vectors)?;
         maps.policies
             .set(element, policy, 0)
             .map_err(|error| cannot_write(map_name::POLICIES, &error))?;
@@ -114,9 +146,10 @@ impl Addresses {
             policy: element,
             blackhole: u32::from(policy.blackhole_until_ns != 0),
             verify: u32::from(policy.rung_until_ns != 0 && policy.rung >= KernelRung::Verify as u8),
-            reserved: 0,
+            look: policy.look,
         };
         write_entry(maps, bucket, way, entry)?;
+        self.free.remove(&slot);
         self.places.insert(
             wanted.address,
             Place {
@@ -124,6 +157,8 @@ impl Addresses {
                 way,
                 element,
                 policy,
+                vectors: wanted.vectors,
+                group: wanted.group,
             },
         );
         Ok(())
@@ -132,51 +167,60 @@ impl Addresses {
     pub(super) fn remove(&mut self, maps: &mut Maps, address: IpAddr) -> Result<()> {
         if let Some(place) = self.places.get(&address) {
             write_entry(maps, place.bucket, place.way, AddressEntry::default())?;
+            self.free.insert(place.policy.slot);
             self.places.remove(&address);
         }
         Ok(())
     }
 
-    /// A free entry in one of the address's two buckets.
-    fn free_entry(&self, maps: &Maps, address: IpAddr) -> Result<(u32, usize)> {
-        let mask = maps.addresses.len() - 1;
-        let free = |bucket: u32| {
-            let used: BTreeSet<usize> = self
-                .places
-                .values()
-                .filter(|place| place.bucket == bucket)
-                .map(|place| place.way)
-                .collect();
-            (0..WAYS).filter(move |way| !used.contains(way)).collect::<Vec<_>>()
-        };
-        let [first, second] = address_index::choices(Address::from(address), mask);
-        let (in_first, in_second) = (free(first), free(second));
-        let (bucket, ways) = if address_index::goes_second(WAYS - in_first.len(), WAYS - in_second.len()) {
-            (second, in_second)
-        } else {
-            (first, in_first)
-        };
-        ways.first().map(|&way| (bucket, way)).ok_or_else(|| full(maps))
-    }
-
     /// The lowest free slot, emptied of what its last owner left there.
     fn clean_slot(&self, maps: &mut Maps) -> Result<u32> {
-        let used: BTreeSet<u32> = self.places.values().map(|place| place.policy.slot).collect();
-        let slot = (1..=maps.last_slot())
-            .find(|slot| !used.contains(slot))
-            .ok_or_else(|| full(maps))?;
-        let cpus = nr_cpus().map_err(|(file, error)| TableError::Kernel(format!("cannot read {file}: {error}")))?;
-        let empty = PerCpuValues::try_from(vec![AddressCpu::default(); cpus])
-            .map_err(|error| TableError::Kernel(format!("cannot count the CPUs: {error}")))?;
-        maps.address_cpu
-            .set(slot, empty, 0)
-            .map_err(|error| cannot_write(map_name::ADDRESS_CPU, &error))?;
-        let bucket = RateBucket::default();
-        maps.address_rate
-            .set(slot, bucket, 0)
-            .map_err(|error| cannot_write(map_name::ADDRESS_RATE, &error))?;
+        let slot = *self.free.first().ok_or_else(|| full(maps))?;
+        clean(maps, slot)?;
         Ok(slot)
     }
+}
+
+/// A free entry in one of the address's two buckets.
+fn free_entry(maps: &Maps, address: IpAddr) -> Result<(u32, usize)> {
+    let mask = maps.addresses.len() - 1;
+    let free = |bucket: u32| {
+        let found = maps
+            .addresses
+            .get(&bucket, 0)
+            .map_err(|error| cannot_read(map_name::ADDRESSES, &error))?;
+        let free = (0..WAYS).filter(|way| found.entries[*way].policy == 0);
+        Ok(free.collect::<Vec<_>>())
+    };
+    let [first, second] = address_index::choices(Address::from(address), mask);
+    let (in_first, in_second) = (free(first)?, free(second)?);
+    let (bucket, ways) = if address_index::goes_second(WAYS - in_first.len(), WAYS - in_second.len()) {
+        (second, in_second)
+    } else {
+        (first, in_first)
+    };
+    ways.first().map(|&way| (bucket, way)).ok_or_else(|| full(maps))
+}
+
+/// Empties a slot, of an address or of a group, of what its last owner left there.
+pub(super) fn clean(maps: &mut Maps, slot: u32) -> Result<()> {
+    maps.address_cpu
+        .set(slot, on_each_cpu(AddressCpu::default())?, 0)
+        .map_err(|error| cannot_write(map_name::ADDRESS_CPU, &error))?;
+    maps.address_carry
+        .set(slot, AddressCarry::default(), 0)
+        .map_err(|error| cannot_write(map_name::ADDRESS_CARRY, &error))?;
+    maps.address_rate
+        .set(slot, RateBucket::default(), 0)
+        .map_err(|error| cannot_write(map_name::ADDRESS_RATE, &error))?;
+    vectors::clean(maps, slot)
+}
+
+/// A value for each CPU.
+pub(super) fn on_each_cpu<T: aya::Pod>(value: T) -> Result<PerCpuValues<T>> {
+    let cpus = nr_cpus().map_err(|(file, error)| TableError::Kernel(format!("cannot read {file}: {error}")))?;
+    PerCpuValues::try_from(vec![value; cpus])
+        .map_err(|error| TableError::Kernel(format!("cannot count the CPUs: {error}")))
 }
 
 /// Changes one entry of a bucket. The others are written back as they are, which no reader can notice.
@@ -208,6 +252,16 @@ fn cannot_write(map: &str, error: &MapError) -> TableError {
     convert::failed("write", map, error)
 }
 
+/// What is looked at for the address's own sake.
+fn own_look(state: &AddressState) -> u32 {
+    let amplification = if state.amplification.bits() == 0 {
+        0
+    } else {
+        look::AMPLIFICATION
+    };
+    state.vectors.limited() | amplification
+}
+
 fn policy(state: &AddressState, slot: u32) -> AddressPolicy {
     AddressPolicy {
         syn: convert::limit(state.limit),
@@ -218,16 +272,19 @@ fn policy(state: &AddressState, slot: u32) -> AddressPolicy {
         rung_until_ns: state.rung.map_or(0, |forced| convert::until_ns(forced.until)),
         hold_ns: convert::nanos(state.ladder.hold),
         slot,
+        group: 0,
+        look: own_look(state),
+        amplification: state.amplification.bits(),
         rung: convert::rung(state.rung.map_or(Rung::Limit, |forced| forced.rung)) as u8,
         rung_most: convert::rung(state.ladder.most) as u8,
         method: convert::method(state.ladder.method) as u8,
         local: u8::from(state.local),
         blackhole_all: u8::from(state.blackhole.is_some_and(|blackhole| blackhole.all)),
-        reserved: [0; 7],
+        reserved: [0; 3],
     }
 }
 
-fn state(address: IpAddr, policy: &AddressPolicy) -> AddressState {
+fn state(address: IpAddr, policy: &AddressPolicy, vectors: Vectors) -> AddressState {
     let blackhole = (policy.blackhole_until_ns != 0).then(|| Blackhole {
         until: convert::until(policy.blackhole_until_ns),
         all: policy.blackhole_all != 0,
@@ -247,6 +304,9 @@ fn state(address: IpAddr, policy: &AddressPolicy) -> AddressState {
             method: convert::method_back(policy.method),
             hold: Duration::from_nanos(policy.hold_ns),
         },
+        vectors,
+        amplification: Amplification::from_bits(policy.amplification),
+        group: None,
     }
 }
 
@@ -279,9 +339,9 @@ mod tests {
             },
             ..AddressState::new(address, limit)
         };
-        assert_eq!(state(address, &policy(&written, 3)), written);
+        assert_eq!(state(address, &policy(&written, 3), Vectors::default()), written);
         let plain = AddressState::new(address, limit);
-        assert_eq!(state(address, &policy(&plain, 3)), plain);
+        assert_eq!(state(address, &policy(&plain, 3), Vectors::default()), plain);
     }
 
     #[test]

@@ -4,11 +4,14 @@ use std::{io, net::IpAddr, time::Duration};
 
 use aya::maps::{MapError, lpm_trie::Key};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use xdp_common::{Address, Method as KernelMethod, Rung as KernelRung, rate, source};
+use xdp_common::{
+    Address, Method as KernelMethod, Rung as KernelRung, cost::CostLimit, rate, source, vector::VectorLimit,
+};
 
 use crate::{
-    config::units::{Burst, Rate},
+    config::units::{BitRate, Burst, PacketRate, Rate},
     tables::{Limit, Method, MonotonicNs, Rung, TableError},
+    vectors::VectorRates,
 };
 
 /// Bits in front of an IPv4 address in its 16-byte form.
@@ -82,6 +85,25 @@ pub(super) fn calm(limit: Limit) -> rate::Limit {
         half(limit.syn_rate.per_second().min(rate::Limit::RATE_MAX)),
         half(limit.syn_burst.events()),
     )
+}
+
+/// The rates of a vector as the program computes with them.
+pub(super) fn vector(rates: VectorRates) -> VectorLimit {
+    VectorLimit {
+        packets: rates
+            .packets
+            .per_second()
+            .map_or(CostLimit::UNLIMITED, CostLimit::packets),
+        bytes: rates.bits.per_second().map_or(CostLimit::UNLIMITED, CostLimit::bits),
+    }
+}
+
+/// The same read back.
+pub(super) fn vector_back(limit: VectorLimit) -> VectorRates {
+    VectorRates {
+        packets: PacketRate::clamped(limit.packets.per_second()),
+        bits: BitRate::clamped(limit.bytes.bits_per_second()),
+    }
 }
 
 /// A duration as the program computes with it.

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use xdp_common::{AddressCpu, Reason, map_name};
+use aya::maps::PerCpuValues;
+use xdp_common::{AddressCpu, Reason, counter::AddressCarry, map_name};
 
 use super::{addresses::Addresses, convert, maps::Maps};
 use crate::tables::{AddressCounts, CounterReading, Counts, Excess, HostCounts, InVerify, MonotonicNs, Result};
@@ -17,21 +18,13 @@ pub(super) fn read(maps: &Maps, addresses: &Addresses) -> Result<CounterReading>
     }
     Ok(CounterReading {
         addresses: reading,
+        groups: Vec::new(),
         host: host(maps)?,
     })
 }
 
 fn address(maps: &Maps, address: Option<IpAddr>, slot: u32) -> Result<AddressCounts> {
-    let cpus = maps
-        .address_cpu
-        .get(&slot, 0)
-        .map_err(|error| convert::failed("read", map_name::ADDRESS_CPU, &error))?;
-    let mut counts = Counts::default();
-    for cpu in cpus.iter() {
-        for &reason in Reason::ALL {
-            counts.add(reason, cpu.packets[reason.index()]);
-        }
-    }
+    let (cpus, counts) = packets(maps, slot)?;
     let rate = maps
         .address_rate
         .get(&slot, 0)
@@ -48,6 +41,38 @@ fn address(maps: &Maps, address: Option<IpAddr>, slot: u32) -> Result<AddressCou
         handshakes: cpus.iter().fold(0, |sum, cpu| sum.wrapping_add(cpu.handshakes)),
         verify,
     })
+}
+
+/// A slot on every CPU, and its packets. A counter that goes round between the two readings of how often it did is read
+/// again: that takes 2^32 packets, so once is enough.
+fn packets(maps: &Maps, slot: u32) -> Result<(PerCpuValues<AddressCpu>, Counts)> {
+    let carry = || {
+        let read = maps.address_carry.get(&slot, 0);
+        read.map_err(|error| convert::failed("read", map_name::ADDRESS_CARRY, &error))
+    };
+    let mut rounds = carry()?;
+    loop {
+        let cpus = maps
+            .address_cpu
+            .get(&slot, 0)
+            .map_err(|error| convert::failed("read", map_name::ADDRESS_CPU, &error))?;
+        let rounds_then = std::mem::replace(&mut rounds, carry()?);
+        if rounds_then == rounds {
+            let counts = counts(&cpus, &rounds);
+            return Ok((cpus, counts));
+        }
+    }
+}
+
+fn counts(cpus: &[AddressCpu], carry: &AddressCarry) -> Counts {
+    let mut counts = Counts::default();
+    for &reason in Reason::ALL {
+        counts.add(reason, carry.rounds[reason.index()] << 32);
+        for cpu in cpus {
+            counts.add(reason, u64::from(cpu.packets[reason.index()]));
+        }
+    }
+    counts
 }
 
 /// The latest excess over all CPUs: a CPU's excess that had ended before the latest one began is not part of it.
@@ -99,6 +124,19 @@ mod tests {
 
     fn span(cpus: &[AddressCpu]) -> Option<(u64, u64)> {
         excess(cpus).map(|excess| (excess.since.0 / 1_000_000_000, excess.last.0 / 1_000_000_000))
+    }
+
+    #[test]
+    fn counters_that_went_round_count_on() {
+        let mut carry = AddressCarry::default();
+        let mut cpus = [AddressCpu::default(), AddressCpu::default()];
+        cpus[0].packets[Reason::Udp.index()] = u32::MAX;
+        cpus[1].packets[Reason::Udp.index()] = 2;
+        assert_eq!(counts(&cpus, &carry).get(Reason::Udp), (1 << 32) + 1);
+        // SAFETY: the index of a reason.
+        assert!(unsafe { cpus[0].count(Reason::Udp.index()) });
+        carry.rounds[Reason::Udp.index()] += 1;
+        assert_eq!(counts(&cpus, &carry).get(Reason::Udp), (1 << 32) + 2);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use xdp_common::{
     Address, AddressCpu, AddressPolicy, CpuState, ListEntry, ListRecord, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
     connection,
+    counter::AddressCarry,
     distinct::Distinct,
+    group::GroupEntry,
     known::{self, KnownBucket, MaybeKnown},
     layout::{Capacity, RateBucket},
     list_filter,
@@ -17,6 +19,7 @@ use xdp_common::{
     retry::RetryLine,
     sketch::{self, Block},
     source, tally,
+    vector::{VECTORS, VectorBucket, VectorLimit, VectorLocal},
 };
 
 use super::{convert::failed, list_table, pins::Pins};
@@ -31,7 +34,12 @@ pub(super) struct Maps {
     pub(super) addresses: Array<MapData, AddressBucket>,
     pub(super) policies: Array<MapData, AddressPolicy>,
     pub(super) address_cpu: PerCpuArray<MapData, AddressCpu>,
+    pub(super) address_carry: Array<MapData, AddressCarry>,
     pub(super) address_rate: Array<MapData, RateBucket>,
+    pub(super) groups: Array<MapData, GroupEntry>,
+    pub(super) vector_limits: Array<MapData, VectorLimit>,
+    pub(super) vector_rate: Array<MapData, VectorBucket>,
+    pub(super) vector_cpu: PerCpuArray<MapData, VectorLocal>,
     pub(super) sources: HashMap<MapData, Address, SourceRecord>,
     pub(super) source_local: PerCpuArray<MapData, SourceLocal>,
     pub(super) cpu: PerCpuArray<MapData, CpuState>,
@@ -61,7 +69,12 @@ impl Maps {
             addresses: open(pins, map_name::ADDRESSES, Map::Array)?,
             policies: open(pins, map_name::POLICIES, Map::Array)?,
             address_cpu: open(pins, map_name::ADDRESS_CPU, Map::PerCpuArray)?,
+            address_carry: open(pins, map_name::ADDRESS_CARRY, Map::Array)?,
             address_rate: open(pins, map_name::ADDRESS_RATE, Map::Array)?,
+            groups: open(pins, map_name::GROUPS, Map::Array)?,
+            vector_limits: open(pins, map_name::VECTOR_LIMITS, Map::Array)?,
+            vector_rate: open(pins, map_name::VECTOR_RATE, Map::Array)?,
+            vector_cpu: open(pins, map_name::VECTOR_CPU, Map::PerCpuArray)?,
             sources: open(pins, map_name::SOURCES, Map::LruHashMap)?,
             source_local: open(pins, map_name::SOURCE_LOCAL, Map::PerCpuArray)?,
             cpu: open(pins, map_name::CPU, Map::PerCpuArray)?,
@@ -82,7 +95,7 @@ impl Maps {
 
     /// Highest slot of an address.
     pub(super) fn last_slot(&self) -> u32 {
-        self.address_cpu.len().saturating_sub(1)
+        self.address_cpu.len().saturating_sub(1 + self.groups.len())
     }
 }
 
@@ -127,7 +140,7 @@ impl Shape {
 }
 
 /// Every map whose size the loader sets.
-fn expected(capacity: &Capacity) -> [Shape; 21] {
+fn expected(capacity: &Capacity) -> [Shape; 26] {
     let slots = capacity.slots();
     let buckets = address_index::buckets(capacity.addresses);
     [
@@ -135,7 +148,12 @@ fn expected(capacity: &Capacity) -> [Shape; 21] {
         Shape::array::<AddressBucket>(map_name::ADDRESSES, buckets),
         Shape::array::<AddressPolicy>(map_name::POLICIES, 2 * slots),
         Shape::per_cpu::<AddressCpu>(map_name::ADDRESS_CPU, slots),
+        Shape::array::<AddressCarry>(map_name::ADDRESS_CARRY, slots),
         Shape::array::<RateBucket>(map_name::ADDRESS_RATE, slots),
+        Shape::array::<GroupEntry>(map_name::GROUPS, capacity.groups),
+        Shape::array::<VectorLimit>(map_name::VECTOR_LIMITS, 2 * VECTORS * slots),
+        Shape::array::<VectorBucket>(map_name::VECTOR_RATE, VECTORS * slots),
+        Shape::per_cpu::<VectorLocal>(map_name::VECTOR_CPU, VECTORS * slots),
         Shape::array::<u64>(map_name::LIST_FILTER, list_filter::WORDS),
         Shape::of::<ListEntry>(
             map_name::SOURCE_LIST,
@@ -227,6 +245,7 @@ fn check_lists(pins: &Pins, capacity: &Capacity) -> Option<String> {
 pub(super) fn fills(
     pins: &Pins,
     addresses: u64,
+    groups: u64,
     list_entries: u64,
     sources: u64,
     listeners: u64,
@@ -237,6 +256,7 @@ pub(super) fn fills(
             let info = info(pins, name)?;
             let used = match name {
                 map_name::ADDRESS_CPU => Some(addresses),
+                map_name::GROUPS => Some(groups),
                 map_name::SOURCE_LIST => Some(list_entries),
                 map_name::SOURCES => Some(sources),
                 map_name::LISTENERS => Some(listeners),

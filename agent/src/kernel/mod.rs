@@ -10,6 +10,7 @@ mod bpffs;
 mod convert;
 mod counters;
 mod filter;
+mod groups;
 mod handshakes;
 mod known;
 mod list;
@@ -26,6 +27,7 @@ mod samples;
 mod settings;
 mod sources;
 mod tally;
+mod vectors;
 
 use std::{
     fmt,
@@ -39,11 +41,12 @@ use ipnet::IpNet;
 use xdp_common::map_name;
 
 use crate::tables::{
-    AddressState, CounterReading, KernelSettings, KernelTables, LinkState, ListEntry, ListImage, ListPackets, Listener,
-    MapFill, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
+    AddressState, CounterReading, GroupState, KernelSettings, KernelTables, LinkState, ListEntry, ListImage,
+    ListPackets, Listener, MapFill, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
 };
 use crate::traffic::TallyReading;
 use addresses::Addresses;
+use groups::{Groups, Membership};
 use list::SourceList;
 use list_table::ListTable;
 use listeners::Listeners;
@@ -56,14 +59,14 @@ pub use requirements::missing_feature;
 pub use run::Run;
 pub use xdp_common::layout::Capacity;
 
-/// Bytes that maps of these sizes take on this machine.
+/// Bytes that each map of these sizes takes on this machine, by its name.
 ///
 /// # Errors
 /// If the kernel does not tell how many CPUs there can be.
-pub fn memory_bytes(capacity: &Capacity) -> Result<u64> {
+pub fn memory_by_map(capacity: &Capacity) -> Result<Vec<(&'static str, u64)>> {
     let cpus =
         aya::util::nr_cpus().map_err(|(file, error)| TableError::Kernel(format!("cannot read {file}: {error}")))?;
-    Ok(capacity.memory_bytes(cpus as u64))
+    Ok(capacity.memory_by_map(cpus as u64).to_vec())
 }
 
 /// Whether an agent of any version has left anything in the kernel.
@@ -105,6 +108,7 @@ pub struct Kernel {
     pins: Pins,
     maps: Maps,
     addresses: Addresses,
+    groups: Groups,
     list: SourceList,
     lists: ListTable,
     listeners: Listeners,
@@ -194,7 +198,8 @@ impl Kernel {
 
     fn assemble(bpffs: &Path, pins: Pins, program: Option<Loaded>) -> Result<Self> {
         let maps = Maps::open(&pins)?;
-        let addresses = Addresses::read(&maps)?;
+        let groups = Groups::read(&maps)?;
+        let addresses = Addresses::read(&maps, &groups)?;
         let capacity = maps::capacity(&pins, map_name::LISTENERS)?;
         Ok(Self {
             list: SourceList::open(&pins)?,
@@ -205,8 +210,20 @@ impl Kernel {
             pins,
             maps,
             addresses,
+            groups,
             program,
         })
+    }
+}
+
+impl Kernel {
+    /// Writes the addresses of a group anew, with what they must know of it.
+    fn tell_members(&mut self, prefix: IpNet, membership: Membership) -> Result<()> {
+        let states = self.addresses.states();
+        for state in states.iter().filter(|state| state.group == Some(prefix)) {
+            self.addresses.put(&mut self.maps, state, membership)?;
+        }
+        Ok(())
     }
 }
 
@@ -228,7 +245,8 @@ impl KernelTables for Kernel {
     }
 
     fn put_address(&mut self, state: &AddressState) -> Result<()> {
-        self.addresses.put(&mut self.maps, state)
+        self.addresses
+            .put(&mut self.maps, state, self.groups.membership(state.group))
     }
 
     fn remove_address(&mut self, address: IpAddr) -> Result<()> {
@@ -237,6 +255,26 @@ impl KernelTables for Kernel {
         };
         self.addresses.remove(&mut self.maps, address)?;
         self.listeners.remove_all_of(&mut self.maps, address, slot)
+    }
+
+    fn groups(&self) -> Result<Vec<GroupState>> {
+        Ok(self.groups.states())
+    }
+
+    fn put_group(&mut self, group: &GroupState) -> Result<()> {
+        let before = self.groups.membership(Some(group.prefix));
+        self.groups.put(&mut self.maps, group)?;
+        let membership = self.groups.membership(Some(group.prefix));
+        if before == membership {
+            return Ok(());
+        }
+        self.tell_members(group.prefix, membership)
+    }
+
+    fn remove_group(&mut self, prefix: IpNet) -> Result<()> {
+        // First its addresses leave it: its number may be another's at once.
+        self.tell_members(prefix, Membership::default())?;
+        self.groups.remove(&mut self.maps, prefix)
     }
 
     fn entries(&self) -> Result<Vec<ListEntry>> {
@@ -288,7 +326,9 @@ impl KernelTables for Kernel {
     }
 
     fn counters(&self) -> Result<CounterReading> {
-        counters::read(&self.maps, &self.addresses)
+        let mut reading = counters::read(&self.maps, &self.addresses)?;
+        reading.groups = self.groups.readings(&self.maps)?;
+        Ok(reading)
     }
 
     fn sources(&self) -> Result<Vec<SourceUsage>> {
@@ -303,6 +343,7 @@ impl KernelTables for Kernel {
         let mut fills = maps::fills(
             &self.pins,
             self.addresses.len(),
+            self.groups.len(),
             self.list.len(),
             sources::len(&self.maps)?,
             self.listeners.len(),

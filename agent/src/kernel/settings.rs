@@ -1,8 +1,8 @@
 //! The settings of the whole program.
 
-use std::{fs, time::Duration};
+use std::{fs, net::IpAddr, time::Duration};
 
-use xdp_common::{Mode as KernelMode, Settings, map_name};
+use xdp_common::{Address, Mode as KernelMode, Settings, map_name};
 
 use super::{convert, maps::Maps};
 use crate::{
@@ -31,6 +31,9 @@ pub(super) fn read(maps: &Maps) -> Result<KernelSettings> {
         syncookies: Syncookies::from_sysctl(settings.syncookies),
         answers_per_second: Rate::new(settings.answers_per_s),
         known_for: KnownFor::from_ticks(settings.known_ticks),
+        resolvers: settings
+            .resolvers
+            .map(|address| (address != Address::default()).then(|| IpAddr::from(address))),
     })
 }
 
@@ -60,6 +63,9 @@ pub(super) fn write(maps: &mut Maps, wanted: &KernelSettings) -> Result<()> {
         known_ticks: wanted.known_for.ticks(),
         known_mask: maps.known.len() - 1,
         retry_mask: maps.retry.len() - 1,
+        resolvers: wanted
+            .resolvers
+            .map(|resolver| resolver.map_or_else(Address::default, Address::from)),
     };
     maps.settings
         .set(0, settings, 0)

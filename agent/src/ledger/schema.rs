@@ -61,6 +61,8 @@ const MIGRATIONS: &[&str] = &[
         until_ms INTEGER
     ) STRICT;
 ",
+    // Rates of vectors, as the JSON that the control socket takes.
+    "ALTER TABLE thresholds ADD COLUMN vectors TEXT;",
 ];
 
 /// The version that this agent writes.

@@ -14,6 +14,7 @@ use crate::{
         BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, RungOverride, ThresholdOverride,
     },
     tables::{ListAction, Mode, Rung},
+    vectors::VectorsOverride,
 };
 
 /// How long a row outlives its end: 7 days.
@@ -46,13 +47,14 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
         ),
         Change::PutThreshold(target, set) => put(
             connection,
-            "INSERT OR REPLACE INTO thresholds (actor, reason, since_ms, until_ms, target, syn_rate_pps, syn_burst) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO thresholds (actor, reason, since_ms, until_ms, target, syn_rate_pps, syn_burst, vectors) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             &set.origin,
             &[
                 &target.to_string(),
                 &set.syn_rate.map(Rate::per_second),
                 &set.syn_burst.map(Burst::events),
+                &write_vectors(&set.vectors),
             ],
         ),
         Change::RemoveThreshold(target) => remove(
@@ -120,19 +122,24 @@ pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overr
             },
         ))
     })?;
-    loader.rows("thresholds", "target, syn_rate_pps, syn_burst", |row, origin| {
-        let number = |index| row.get::<_, Option<u32>>(index).ok();
-        let syn_rate = number(5)?.map(|rate| Rate::new(rate).ok_or(())).transpose().ok()?;
-        let syn_burst = number(6)?.map(|burst| Burst::new(burst).ok_or(())).transpose().ok()?;
-        Some(Change::PutThreshold(
-            parsed(row)?,
-            ThresholdOverride {
-                syn_rate,
-                syn_burst,
-                origin,
-            },
-        ))
-    })?;
+    loader.rows(
+        "thresholds",
+        "target, syn_rate_pps, syn_burst, vectors",
+        |row, origin| {
+            let number = |index| row.get::<_, Option<u32>>(index).ok();
+            let syn_rate = number(5)?.map(|rate| Rate::new(rate).ok_or(())).transpose().ok()?;
+            let syn_burst = number(6)?.map(|burst| Burst::new(burst).ok_or(())).transpose().ok()?;
+            Some(Change::PutThreshold(
+                parsed(row)?,
+                ThresholdOverride {
+                    syn_rate,
+                    syn_burst,
+                    vectors: read_vectors(row.get(7).ok()?)?,
+                    origin,
+                },
+            ))
+        },
+    )?;
     loader.rows("rungs", "address, rung", |row, origin| {
         let rung = <Rung as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()?;
         Some(Change::PutRung(parsed(row)?, RungOverride { rung, origin }))
@@ -198,6 +205,22 @@ impl Loader<'_> {
             since: time(row.get(2).ok()?)?,
             until,
         })
+    }
+}
+
+/// Rates of vectors, where any are set.
+fn write_vectors(vectors: &VectorsOverride) -> Option<String> {
+    if vectors.is_empty() {
+        return None;
+    }
+    serde_json::to_string(vectors).ok()
+}
+
+/// Reads that back.
+fn read_vectors(text: Option<String>) -> Option<VectorsOverride> {
+    match text {
+        None => Some(VectorsOverride::default()),
+        Some(text) => serde_json::from_str(&text).ok(),
     }
 }
 

@@ -214,6 +214,7 @@ async fn thresholds_and_modes() {
     let served = Served::new().await;
     let client = served.client().await;
     let request = ThresholdRequest {
+        vectors: agent::vectors::VectorsOverride::default(),
         target: "203.0.113.7".to_owned(),
         syn_rate: "5k/s".parse().ok(),
         syn_burst: None,
@@ -226,8 +227,8 @@ async fn thresholds_and_modes() {
         .expect("set");
     let view: ThresholdView = client.get("/v1/thresholds/203.0.113.7", &()).await.expect("reads");
     assert_eq!(
-        (view.limit.syn_rate.per_second(), view.configured.syn_rate.per_second()),
-        (5_000, 100_000)
+        [view.limit, view.configured].map(|limit| limit.map(|limit| limit.syn_rate.per_second())),
+        [Some(5_000), Some(100_000)]
     );
     let all: Vec<ThresholdView> = client.get("/v1/thresholds", &()).await.expect("reads");
     assert_eq!(

@@ -96,6 +96,7 @@ fn thresholds_are_set_for_one_for_all_and_for_sources() {
     let mut engine = bench.engine();
     let set = |target: &str, rate, burst| {
         let request = ThresholdRequest {
+            vectors: agent::vectors::VectorsOverride::default(),
             target: target.to_owned(),
             syn_rate: Rate::new(rate),
             syn_burst: Burst::new(burst),

@@ -68,6 +68,7 @@ fn some_of_everything() -> Vec<Change> {
         Change::PutThreshold(
             ThresholdTarget::Source,
             ThresholdOverride {
+                vectors: agent::vectors::VectorsOverride::default(),
                 syn_rate: Rate::new(500),
                 syn_burst: None,
                 origin: origin(None),
@@ -76,6 +77,13 @@ fn some_of_everything() -> Vec<Change> {
         Change::PutThreshold(
             ThresholdTarget::Address("203.0.113.8".parse().expect("address")),
             ThresholdOverride {
+                vectors: agent::vectors::VectorsOverride {
+                    udp: agent::vectors::VectorOverride {
+                        packets: "20k".parse().ok(),
+                        bits: "unlimited".parse().ok(),
+                    },
+                    ..agent::vectors::VectorsOverride::default()
+                },
                 syn_rate: None,
                 syn_burst: Burst::new(9),
                 origin: origin(None),

@@ -12,3 +12,4 @@ mod reload;
 mod restarts;
 mod rungs;
 mod support;
+mod vectors;

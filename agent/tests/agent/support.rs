@@ -17,9 +17,9 @@ use agent::{
     host::{Host, HostFacts, Interface, Listening, Peers, Sysctl, Sysctls, TcpFacts},
     ledger::Ledger,
     tables::{
-        AddressCounts, AddressState, CounterReading, KernelSettings, KernelTables, Limit, LinkState, ListEntry,
-        ListHead, ListImage, ListPackets, Listener, ListenerFacts, MapFill, Mode, MonotonicNs, ProgramStats, Result,
-        Sample, SourceUsage, Syncookies, TableError, XdpMode,
+        AddressCounts, AddressState, CounterReading, GroupReading, GroupState, KernelSettings, KernelTables, Limit,
+        LinkState, ListEntry, ListHead, ListImage, ListPackets, Listener, ListenerFacts, MapFill, Mode, MonotonicNs,
+        ProgramStats, Result, Sample, SourceUsage, Syncookies, TableError, XdpMode,
     },
     traffic::TallyReading,
 };
@@ -31,6 +31,8 @@ pub(crate) struct Fake {
     pub(crate) generation: u64,
     pub(crate) settings: KernelSettings,
     pub(crate) addresses: BTreeMap<IpAddr, AddressState>,
+    pub(crate) groups: BTreeMap<IpNet, GroupState>,
+    pub(crate) group_readings: Vec<GroupReading>,
     pub(crate) entries: BTreeMap<IpNet, ListEntry>,
     pub(crate) links: BTreeMap<String, XdpMode>,
     pub(crate) counts: Vec<AddressCounts>,
@@ -64,6 +66,8 @@ impl Default for Fake {
             generation: 1,
             settings: KernelSettings::new(Mode::Monitor, limit),
             addresses: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            group_readings: Vec::new(),
             entries: BTreeMap::new(),
             links: BTreeMap::new(),
             counts: Vec::new(),
@@ -136,6 +140,20 @@ impl KernelTables for FakeKernel {
         Ok(())
     }
 
+    fn groups(&self) -> Result<Vec<GroupState>> {
+        Ok(self.lock().groups.values().copied().collect())
+    }
+
+    fn put_group(&mut self, group: &GroupState) -> Result<()> {
+        self.write()?.groups.insert(group.prefix, *group);
+        Ok(())
+    }
+
+    fn remove_group(&mut self, prefix: IpNet) -> Result<()> {
+        self.write()?.groups.remove(&prefix);
+        Ok(())
+    }
+
     fn entries(&self) -> Result<Vec<ListEntry>> {
         Ok(self.lock().entries.values().copied().collect())
     }
@@ -185,8 +203,10 @@ impl KernelTables for FakeKernel {
     }
 
     fn counters(&self) -> Result<CounterReading> {
+        let fake = self.lock();
         Ok(CounterReading {
-            addresses: self.lock().counts.clone(),
+            addresses: fake.counts.clone(),
+            groups: fake.group_readings.clone(),
             ..CounterReading::default()
         })
     }

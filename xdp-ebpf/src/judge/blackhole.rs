@@ -17,8 +17,7 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Opt
     if packet.fault.is_some() {
         return Some(Reason::Blackhole);
     }
-    // Neighbour discovery is no traffic of the address: without it the whole address would be gone from the link.
-    if packet.transport == Transport::Icmp && is_neighbour_discovery(packet) {
+    if packet.transport == Transport::Icmp && packet.is_neighbour_discovery() {
         return Some(Reason::BlackholeControl);
     }
     if policy.blackhole_all != 0 {
@@ -69,10 +68,4 @@ fn icmp(packet: &Packet) -> Reason {
         1..=4 if !v4 => Reason::BlackholeControl,
         _ => Reason::Blackhole,
     }
-}
-
-/// Router and neighbour solicitation, advertisement and redirect (RFC 4861, section 4).
-#[inline(always)]
-fn is_neighbour_discovery(packet: &Packet) -> bool {
-    !packet.source.is_v4() && matches!(packet.icmp_type, 133..=137)
 }

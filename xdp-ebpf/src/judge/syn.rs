@@ -1,13 +1,39 @@
 //! Stage: SYN rates, of the source first, so that a botnet's excess does not eat the address's budget. Over its own rate, an
-//! address takes only SYNs that prove themselves (see [`verify`](super::verify)), or none if that is not wanted.
+//! address takes only SYNs that prove themselves (see [`verify`](super::verify)), or none if that is not wanted; and so do
+//! all addresses of a group that is over its rate, each of them within its own.
 
-use xdp_common::{Reason, Rung, address_index::Found, sketch, source::SAMPLING, word::SharedWord as _};
+use xdp_common::{AddressPolicy, Reason, Rung, address_index::Found, sketch, source::SAMPLING, word::SharedWord as _};
 
 use super::{
-    Verdict, list, source,
+    Verdict,
+    group::standing,
+    list, source,
     verify::{self, Asked},
 };
-use crate::{packet::Packet, tables::Tables};
+use crate::{
+    packet::Packet,
+    tables::{SharedAddress, Tables},
+};
+
+// What is known of a SYN on its way through this stage, in one word, so that the verifier can be made to forget it: it would
+// walk what follows once for each of all combinations.
+
+/// The address is in verify.
+const ALONE: u64 = 1 << 0;
+/// Its group is in verify, and the address may be.
+const TOGETHER: u64 = 1 << 1;
+/// The source completed a handshake lately; asked in verify only.
+const KNOWN: u64 = 1 << 2;
+/// This CPU knows that the address has nothing left.
+const DRY: u64 = 1 << 3;
+/// It exceeds the address's rate.
+const OVER: u64 = 1 << 4;
+/// It exceeds the group's rate, and not the address's.
+const GROUP_OVER: u64 = 1 << 5;
+/// The source was looked for in the large lists.
+const ASKED: u64 = 1 << 6;
+/// The address is on the rung where no rate holds.
+const OBSERVED: u64 = 1 << 7;
 
 #[inline(always)]
 pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
@@ -15,68 +41,115 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
     let (Some(policy), Some(shared)) = (tables.policy(found), tables.address_rate(found.slot())) else {
         return Verdict::within(Reason::Syn);
     };
-    let in_verify = verify::is_on(policy, &shared, now_ns);
+    let stands = match policy.group {
+        0 => 0,
+        group => tables.group_standing(group),
+    };
+    let mut bits = 0;
+    if verify::is_on(policy, &shared, now_ns) {
+        bits |= ALONE;
+    }
+    if stands & standing::IN_VERIFY != 0 && policy.most(now_ns) >= Rung::Verify as u8 {
+        bits |= TOGETHER;
+    }
     let source = packet.source.source();
     let hash = sketch::hash(source, tables.settings().seed);
-    let known = in_verify && tables.is_known(hash);
+    if bits != 0 && tables.is_known(hash) {
+        bits |= KNOWN;
+    }
     let dry = tables
         .with_address_cpu(policy.slot, |cpu| cpu.bucket.is_dry(now_ns))
         .unwrap_or(false);
+    if dry {
+        bits |= DRY;
+    }
     // Of the strangers that an address with nothing left meets, one stands for several: that still finds the sources of a
     // botnet, and a spoofed flood does not pay for the sketch with each packet.
-    let stands_for = match dry && !known {
+    let nothing_left = dry || stands & standing::DRY != 0;
+    let stands_for = match nothing_left && bits & KNOWN == 0 {
         false => 1,
         true if tables.sampling_turn() => SAMPLING,
         true => 0,
     };
     // Whoever can be granted anything at once is looked for in the large lists first. The others will be where they are granted
     // something: most are not, and far memory is what a flood must not cost.
-    let observed = policy.floor(now_ns) < Rung::Limit as u8;
-    let asked = !dry || known || observed;
-    if asked && list::blocks(packet, tables) {
+    if policy.floor(now_ns) < Rung::Limit as u8 {
+        bits |= OBSERVED | ASKED;
+    } else if !nothing_left || bits & KNOWN != 0 {
+        bits |= ASKED;
+    }
+    let (bits, stands_for) = (tables.forget(bits), tables.forget(stands_for));
+    if bits & ASKED != 0 && list::blocks(packet, tables) {
         return Verdict::within(Reason::Blocked);
     }
     let source_within = stands_for == 0 && !tables.meets_heavy_sources(now_ns)
         || source::admit(&source, hash, stands_for, tables, now_ns);
-    if observed {
+    if bits & OBSERVED != 0 {
         return Verdict::within(Reason::Syn);
     }
     if !source_within {
         return Verdict::over(Reason::SourceRate);
     }
-    let limit = if in_verify { &policy.calm } else { &policy.syn };
-    let within = !dry
-        && tables
-            .with_address_cpu(policy.slot, |cpu| cpu.bucket.admit(&shared.tat_ns, limit, now_ns))
-            .unwrap_or(true);
-    if !in_verify {
-        if within {
-            return Verdict::within(Reason::Syn);
-        }
-        if policy.most(now_ns) < Rung::Verify as u8 {
-            return Verdict::over(Reason::AddressRate);
-        }
-        // From this packet on, SYNs must prove themselves.
-        shared.verify_since_ns.store(now_ns);
+    let bits = tables.forget(bits | charge(bits, policy, &shared, tables, now_ns));
+    let may_verify = policy.most(now_ns) >= Rung::Verify as u8;
+    if bits & (OVER | GROUP_OVER | ALONE | TOGETHER) == 0 {
+        return Verdict::within(Reason::Syn);
     }
+    if !may_verify {
+        return Verdict::over(match bits & OVER {
+            0 => Reason::GroupRate,
+            _ => Reason::AddressRate,
+        });
+    }
+    if bits & OVER != 0 {
+        if bits & ALONE == 0 {
+            // From this packet on, SYNs must prove themselves.
+            shared.verify_since_ns.store(now_ns);
+        }
+        if let Some(all) = tables.address_rate(0) {
+            verify::put_off_end(policy.hold_ns, &shared, &all, now_ns);
+        }
+    }
+    let over = bits & (OVER | GROUP_OVER) != 0;
+    let asked = Asked {
+        hash,
+        known: bits & KNOWN != 0,
+        lists: bits & ASKED != 0,
+    };
+    match verify::stage(packet, policy, &shared, asked, tables, now_ns) {
+        Reason::AddressRate if bits & (ALONE | OVER) == 0 => Verdict {
+            reason: Reason::GroupRate,
+            over,
+        },
+        reason => Verdict { reason, over },
+    }
+}
+
+/// Charges a SYN to its address and, if that has room, to its group: what exceeds the address's rate is the address's affair,
+/// and a flood of one address not one of its group.
+#[inline(always)]
+fn charge<T: Tables>(
+    bits: u64,
+    policy: &AddressPolicy,
+    shared: &SharedAddress<T::Word>,
+    tables: &T,
+    now_ns: u64,
+) -> u64 {
+    if bits & DRY != 0 {
+        return OVER;
+    }
+    let limit = if bits & ALONE != 0 { &policy.calm } else { &policy.syn };
+    let within = tables
+        .with_address_cpu(policy.slot, |cpu| cpu.bucket.admit(&shared.tat_ns, limit, now_ns))
+        .unwrap_or(true);
     if !within {
-        verify::put_off_end(policy, &shared, tables, now_ns);
+        return OVER;
     }
-    Verdict {
-        reason: verify::stage(
-            packet,
-            policy,
-            &shared,
-            Asked {
-                hash,
-                known,
-                lists: asked,
-            },
-            tables,
-            now_ns,
-        ),
-        over: !within,
+    let may_verify = policy.most(now_ns) >= Rung::Verify as u8;
+    if policy.group == 0 || tables.group_takes(policy.group, may_verify) {
+        return 0;
     }
+    GROUP_OVER
 }
 
 /// Remembers when the address was last over a rate; true when that begins an excess.

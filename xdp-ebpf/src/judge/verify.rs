@@ -5,7 +5,7 @@
 
 use xdp_common::{AddressPolicy, Method, Reason, Rung, retry, word::SharedWord};
 
-use super::list;
+use super::{group::standing, list};
 use crate::{
     packet::Packet,
     tables::{SharedAddress, Tables},
@@ -21,18 +21,24 @@ pub(super) fn is_on<W: SharedWord>(policy: &AddressPolicy, shared: &SharedAddres
     policy.floor(now_ns) >= verify || (now_ns < shared.verify_until_ns.load() && policy.most(now_ns) >= verify)
 }
 
-/// The address is over its rate: it stays in verify for its hold from now on.
+/// Whether the group of an address makes the SYNs to it prove themselves.
 #[inline(always)]
-pub(super) fn put_off_end<T: Tables>(policy: &AddressPolicy, shared: &SharedAddress<T::Word>, tables: &T, now_ns: u64) {
-    let until = now_ns + policy.hold_ns;
-    if shared.verify_until_ns.load() + policy.hold_ns / PUT_OFF > until {
+pub(super) fn is_on_for_group<T: Tables>(policy: &AddressPolicy, tables: &T, now_ns: u64) -> bool {
+    policy.group != 0
+        && policy.most(now_ns) >= Rung::Verify as u8
+        && tables.group_standing(policy.group) & standing::IN_VERIFY != 0
+}
+
+/// An address or a group is over its rate: it stays in verify for its hold from now on. `all` is what all CPUs share of all
+/// addresses, so that other TCP costs one look while nobody is attacked.
+#[inline(always)]
+pub(super) fn put_off_end<W: SharedWord>(hold_ns: u64, shared: &SharedAddress<W>, all: &SharedAddress<W>, now_ns: u64) {
+    let until = now_ns + hold_ns;
+    if shared.verify_until_ns.load() + hold_ns / PUT_OFF > until {
         return;
     }
     shared.verify_until_ns.store(until);
-    // Of all addresses together, so that other TCP costs one look while nobody is attacked.
-    if let Some(all) = tables.address_rate(0)
-        && all.verify_until_ns.load() < until
-    {
+    if all.verify_until_ns.load() < until {
         all.verify_until_ns.store(until);
     }
 }
@@ -104,9 +110,10 @@ pub(crate) fn takes_unproven<T: Tables>(
     tables: &T,
     now_ns: u64,
 ) -> bool {
-    tables
+    let takes = tables
         .with_address_cpu(policy.slot, |cpu| {
             cpu.known.admit(&shared.known_tat_ns, &policy.syn, now_ns)
         })
-        .unwrap_or(true)
+        .unwrap_or(true);
+    takes && (policy.group == 0 || tables.group_takes_unproven(policy.group))
 }

@@ -36,16 +36,19 @@ pub(super) fn parse<F: Frame>(cursor: &mut Cursor<'_, F>) -> Result<Packet, Reas
         packet.fault = Some(Reason::Ipv4Malformed);
         return Ok(packet);
     }
+    packet.frame_len = cursor.frame_len(total_len - HEADER_LEN);
     cursor.skip(header_len - HEADER_LEN);
     let payload_len = total_len - header_len;
     let fragment = u16::from_be_bytes(header.frags);
     let offset = fragment & OFFSET_MASK;
     if offset != 0 {
         packet.transport = Transport::LaterFragment;
+        packet.is_fragment = true;
         packet.fault = later_fragment_fault(offset, payload_len, header.proto);
         return Ok(packet);
     }
     let first_of_many = fragment & MORE_FRAGMENTS != 0;
+    packet.is_fragment = first_of_many;
     transport::parse(cursor, &mut packet, header.proto, payload_len, first_of_many);
     Ok(packet)
 }

@@ -56,16 +56,19 @@ pub(super) fn parse<F: Frame>(cursor: &mut Cursor<'_, F>) -> Result<Packet, Reas
         packet.fault = Some(Reason::Ipv6Malformed);
         return Ok(packet);
     }
+    packet.frame_len = cursor.frame_len(payload_len);
     match walk(cursor, header.next_hdr, payload_len) {
         Chain::Transport {
             protocol,
             payload_len,
             first_of_many,
         } => {
+            packet.is_fragment = first_of_many;
             transport::parse(cursor, &mut packet, protocol, payload_len, first_of_many);
         }
         Chain::LaterFragment { fault } => {
             packet.transport = Transport::LaterFragment;
+            packet.is_fragment = true;
             packet.fault = fault;
         }
         Chain::Fault(reason) => packet.fault = Some(reason),

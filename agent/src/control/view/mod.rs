@@ -1,32 +1,34 @@
 //! Answers from a snapshot, and, while the daemon is dead, from the kernel's tables alone.
 
+mod groups;
 mod large;
 mod rungs;
 mod talkers;
+mod thresholds;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use groups::groups_verifying;
+pub use groups::{groups, groups_of_kernel};
 pub use large::{large_lists, large_lists_of_kernel};
 pub use rungs::{BLACKHOLE, rung, rungs, rungs_of_kernel};
 use rungs::{rung_since, verifying};
 pub use talkers::{prefixes, sources};
+pub use thresholds::{threshold, thresholds};
 
 use super::api::{
     AddressStatsView, BlackholeView, DaemonView, EntryView, LedgerView, ListView, ListenersView, ModeView, OriginView,
-    RatesView, SampleView, StatsView, StatusView, ThresholdView,
+    RatesView, SampleView, StatsView, StatusView,
 };
 use crate::{
     clock::Now,
-    decide::{
-        KernelState, Refusal,
-        state::{address_limit, common_limit, source_limit},
-    },
+    decide::{KernelState, Refusal},
     detect::{AddressMeter, Meter, by_action, syns},
     headers,
     host::Sysctls,
-    overrides::{Origin, Overrides, ThresholdTarget},
+    overrides::{Origin, Overrides},
     snapshot::Snapshot,
-    tables::{Counts, KernelTables, Limit, ListAction, Listener, MonotonicNs, Sample},
+    tables::{Counts, KernelTables, ListAction, Listener, MonotonicNs, Sample},
 };
 
 /// Actor of what the configuration file says.
@@ -103,59 +105,6 @@ fn list_of(kernel: &KernelState, overrides: &Overrides, otherwise: &str, now: No
         sources: sources.collect(),
         lists: Vec::new(),
     }
-}
-
-/// Every threshold that somebody could want to know: the two common ones, and each address that differs.
-#[must_use]
-pub fn thresholds(snapshot: &Snapshot) -> Vec<ThresholdView> {
-    let (config, overrides) = (&snapshot.config, &snapshot.overrides);
-    let view = |target: ThresholdTarget, limit: Limit, configured: Limit| ThresholdView {
-        target: target.to_string(),
-        limit,
-        configured,
-        set_by: overrides.thresholds.get(&target).map(|set| origin(&set.origin)),
-    };
-    let common = common_limit(config, overrides);
-    let mut views = vec![
-        view(
-            ThresholdTarget::Source,
-            source_limit(config, overrides),
-            config.source_limit,
-        ),
-        view(ThresholdTarget::EveryAddress, common, config.address_limit),
-    ];
-    for (address, protected) in &config.protected {
-        let limit = address_limit(config, overrides, *address);
-        let target = ThresholdTarget::Address(*address);
-        if limit != common || overrides.thresholds.contains_key(&target) {
-            views.push(view(target, limit, protected.limit));
-        }
-    }
-    views
-}
-
-/// The threshold of one target, also where it is the common one.
-///
-/// # Errors
-/// If the target has no threshold.
-pub fn threshold(snapshot: &Snapshot, target: &str) -> Result<ThresholdView, Refusal> {
-    let target: ThresholdTarget = target.parse().map_err(|error: crate::overrides::NoSuchTarget| {
-        Refusal::invalid(error.to_string(), "`agent threshold get` shows all of them")
-    })?;
-    let listed = thresholds(snapshot)
-        .into_iter()
-        .find(|view| view.target == target.to_string());
-    let protected = match target {
-        ThresholdTarget::Address(address) => snapshot.config.protected.get(&address).map(|found| (address, found)),
-        ThresholdTarget::Source | ThresholdTarget::EveryAddress => None,
-    };
-    let common = protected.map(|(address, protected)| ThresholdView {
-        target: target.to_string(),
-        limit: address_limit(&snapshot.config, &snapshot.overrides, address),
-        configured: protected.limit,
-        set_by: None,
-    });
-    listed.or(common).ok_or_else(|| not_protected(&target.to_string()))
 }
 
 fn not_protected(address: &str) -> Refusal {
@@ -243,6 +192,7 @@ fn address_stats(found: &AddressMeter, snapshot: &Snapshot) -> AddressStatsView 
     AddressStatsView {
         address: found.address,
         limit: state.map(|state| state.limit),
+        vectors: state.map(|state| state.vectors),
         rung: state.map(|state| rung(state, found.verify, snapshot.now).to_owned()),
         rung_since: state.and_then(|state| rung_since(state, found.verify, &snapshot.overrides, snapshot.now)),
         method: state.map(|state| state.ladder.method),
@@ -307,6 +257,7 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
         sources: Some(talkers::all(snapshot)),
         busiest: talkers::busiest(snapshot, BUSIEST),
         lists: large_lists(snapshot),
+        groups_verifying: groups_verifying(&snapshot.kernel, &snapshot.meter, snapshot.now),
         maps: snapshot.fills.to_vec(),
         programs: snapshot.programs.to_vec(),
         warnings: snapshot.warnings.clone(),
@@ -330,6 +281,7 @@ pub fn status_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<StatusVie
         over_rate: over_rate.filter_map(|found| found.address).collect(),
         verifying: verifying(&kernel, &meter, now),
         lists: large_lists_of_kernel(tables, now)?,
+        groups_verifying: groups_verifying(&kernel, &meter, now),
         maps: tables.fills()?,
         programs: tables.programs()?,
         ..kernel_status(&kernel, now)
@@ -359,6 +311,8 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
         protected: kernel.addresses.len(),
         blackholed: blackholed.map(|state| state.address).collect(),
         over_rate: Vec::new(),
+        groups: kernel.groups.len(),
+        groups_verifying: Vec::new(),
         verifying: Vec::new(),
         allowed: count(ListAction::Allow),
         blocked: count(ListAction::Block),
