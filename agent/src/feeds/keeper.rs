@@ -270,7 +270,8 @@ impl Keeper {
     /// How all lists stand.
     #[must_use]
     pub fn states(&self) -> Vec<ListState> {
-        self.lists.iter().map(Held::state).collect()
+        let installed = |held: &Held| self.installed.iter().find(|head| head.name == held.list.name);
+        self.lists.iter().map(|held| held.state(installed(held))).collect()
     }
 }
 
@@ -343,7 +344,17 @@ impl Held {
         self.next = after(now, self.list.refresh.duration().min(TRY_AGAIN));
     }
 
-    fn state(&self) -> ListState {
+    /// How it stands; where its version is not known here, by what the kernel holds.
+    fn state(&self, installed: Option<&ListHead>) -> ListState {
+        if let (None, Some(head)) = (&self.good, installed) {
+            let read = i64::try_from(head.read_at).ok();
+            return ListState {
+                v4: head.v4 as usize,
+                v6: head.v6 as usize,
+                read: read.and_then(|read| Timestamp::from_second(read).ok()),
+                ..self.state(None)
+            };
+        }
         let good = self.good.as_ref();
         let v6 = |version: &Version| version.prefixes.v6.len() + version.prefixes.long.len();
         ListState {

@@ -222,6 +222,9 @@ impl Task {
             Ok(()) => {
                 let guard = self.guard(&image).await;
                 let fresh = self.keeper.installed(&image, &flat.conflicts, &guard);
+                if !self.tell_states().await {
+                    return false;
+                }
                 let store = self.store.clone();
                 // After the kernel has them: a million lines take their time.
                 let kept = spawn_blocking(move || {

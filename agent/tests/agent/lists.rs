@@ -138,14 +138,19 @@ impl Running {
         heads.map(|head| (head.name.clone(), (head.v4, head.v6))).collect()
     }
 
-    /// Waits until the kernel has these lists.
+    /// Waits until the kernel has these lists, and everybody is told so.
     async fn until_in_force(&self, wanted: &[(&str, (u32, u32))]) {
         let wanted: BTreeMap<String, (u32, u32)> = wanted
             .iter()
             .map(|(name, counts)| ((*name).to_owned(), *counts))
             .collect();
         for _ in 0..200 {
-            if self.in_force() == wanted {
+            let views = self.lists().await;
+            let told = |(name, counts): (&String, &(u32, u32))| {
+                let view = views.iter().find(|view| view.name == *name);
+                view.is_some_and(|view| (view.v4, view.v6) == (u64::from(counts.0), u64::from(counts.1)))
+            };
+            if self.in_force() == wanted && wanted.iter().all(told) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
