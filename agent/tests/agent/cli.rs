@@ -15,6 +15,7 @@ const VERBS: &[&[&str]] = &[
     &["lists"],
     &["lists", "refresh"],
     &["rung"],
+    &["groups"],
     &["listeners"],
     &["block-ip"],
     &["unblock-ip"],

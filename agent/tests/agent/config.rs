@@ -91,15 +91,15 @@ fn each_mistake_names_its_way_out() {
         ),
         (
             "interfaces = ['eth0']\nprotect = ['2001:db8::/64']",
-            "holds more addresses than limits.addresses (1024)",
+            "holds more addresses than limits.addresses (4096)",
         ),
         (
-            "interfaces = ['eth0']\nprotect = ['10.0.0.0/21']",
-            "holds more addresses than limits.addresses (1024)",
+            "interfaces = ['eth0']\nprotect = ['10.0.0.0/19']",
+            "holds more addresses than limits.addresses (4096)",
         ),
         (
-            "interfaces = ['eth0']\nprotect = ['10.0.0.0/22', '10.1.0.0/24']",
-            "protect: stands for 1280 addresses, and limits.addresses is 1024",
+            "interfaces = ['eth0']\nprotect = ['10.0.0.0/20', '10.1.0.0/24']",
+            "protect: stands for 4352 addresses, and limits.addresses is 4096",
         ),
         (
             "interfaces = ['eth0']\nprotect = ['127.0.0.1']",

@@ -84,7 +84,10 @@ fn mistakes_name_key_and_way_out() {
             &["\"1Gbit/s\" is not a rate of bits", "1.5G/s"],
         ),
         ("[thresholds.udp]\npacket = 5", &["did you mean `packets`"]),
-        ("[thresholds.upd]\npackets = 5", &["did you mean `udp`"]),
+        (
+            "[thresholds.upd]\npackets = 5",
+            &["thresholds.upd", "address, source, udp"],
+        ),
         ("amplification = ['dsn']", &["\"dsn\" is no preset", "dns, ntp"]),
         ("amplification = ['quic']", &["QUIC is left alone"]),
         ("amplification = 'some'", &["\"all\""]),
