@@ -51,6 +51,9 @@ impl SharedWord for HostWord {
     }
 }
 
+/// What a CPU holds of a vector, and the two words that all share.
+type VectorBuckets = (VectorLocal, HostWord, HostWord);
+
 /// One CPU's view of the world, with a clock that the test sets.
 #[derive(Debug)]
 pub struct HostTables {
@@ -83,7 +86,7 @@ pub struct HostTables {
     /// First SYNs, and retransmissions, that may still be answered.
     pub answers: Cell<(u64, u64)>,
     shared: RefCell<HashMap<u32, SharedAddress<HostWord>>>,
-    vectors: RefCell<HashMap<(u32, Vector), (VectorLocal, HostWord, HostWord)>>,
+    vectors: RefCell<HashMap<(u32, Vector), VectorBuckets>>,
     known: RefCell<Vec<KnownBucket>>,
     retry: RefCell<Vec<RetryLine>>,
     cpus: RefCell<HashMap<u32, AddressCpu>>,

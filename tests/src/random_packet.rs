@@ -77,7 +77,7 @@ impl World {
         let resets = !self.without_resets.contains(&destination);
         let mut packet = Packet::new(&source.to_string(), &destination.to_string(), transport(random, resets))
             .ports(source_port(random), random.bits() as u16);
-        packet = packet.vlan(*random.one::<&[u16]>(&[
+        packet = packet.vlan(random.one::<&[u16]>(&[
             &[],
             &[],
             &[],
@@ -110,7 +110,7 @@ impl World {
         }
         let bits = random.bits();
         if is_ipv6 {
-            let network = (0x2001_0db8_0000_0000 | bits & 0xffff_ffff) as u128;
+            let network = u128::from(0x2001_0db8_0000_0000 | bits & 0xffff_ffff);
             IpAddr::V6((network << 64 | u128::from(random.bits())).into())
         } else {
             IpAddr::V4((bits as u32).into())

@@ -331,7 +331,7 @@ fn only_the_presets_of_an_address_hold_and_allowed_sources_and_resolvers_pass() 
     };
     for ((to, from), resolver) in OURS.into_iter().zip(CLIENTS).zip(RESOLVERS) {
         sides.protect(to, |state| {
-            state.amplification = Amplification::from_bits(Preset::Dns.bit())
+            state.amplification = Amplification::from_bits(Preset::Dns.bit());
         });
         let from_port = |from, port| Packet::new(from, to, udp(400)).ports(port, 40_000).bytes();
         sides.expect("dns", to, &from_port(from, 53), Reason::AmplifiedDns);

@@ -101,7 +101,7 @@ impl CostLimit {
     /// What so many units last at the rate, ns.
     #[inline(always)]
     const fn time_ns(&self, units: u64) -> u64 {
-        units * self.interval >> FRACTION
+        (units * self.interval) >> FRACTION
     }
 
     /// The TAT to reckon with when the shared word says `seen`: not in the past, and no further ahead than this limit can
@@ -170,7 +170,7 @@ impl CostLimit {
 const fn burst_ns(interval: u64, units_per_second: u64, least: u64) -> u64 {
     let quarter = units_per_second / BURST_PART;
     let units = if quarter < least { least } else { quarter };
-    ((units - 1) as u128 * interval as u128 >> FRACTION) as u64
+    (((units - 1) as u128 * interval as u128) >> FRACTION) as u64
 }
 
 /// A millisecond's worth.

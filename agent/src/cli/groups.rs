@@ -55,7 +55,7 @@ fn show(groups: &[GroupView]) {
         "REPLY/S",
         "OVER/S",
         "OVER",
-        "OVER THEIR OWN",
+        "OVER A RATE",
         "OTHER RATES",
     ];
     let mut table = print::table(&headings, &[1, 4, 5, 6, 7, 8, 9, 10]);

@@ -32,6 +32,7 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, read from the command line")]
 enum What {
     /// Show the thresholds in force and where they come from
     Get {

@@ -353,7 +353,7 @@ pub struct GroupView {
     pub over_pps: Option<f64>,
     /// Packets that it had no room for, since the maps were made.
     pub over: u64,
-    /// Its addresses that are over rates of their own.
+    /// Its addresses that meet packets over a rate now, over their own or the group's.
     pub over_rate: Vec<IpAddr>,
 }
 

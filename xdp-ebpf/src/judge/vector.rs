@@ -110,13 +110,7 @@ fn amplified<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Option<Ver
 #[inline(always)]
 fn was_asked_for<T: Tables>(packet: &Packet, policy: &AddressPolicy, tables: &T) -> bool {
     let is_dns = source_port(packet) == Preset::Dns.port();
-    if is_dns
-        && tables
-            .settings()
-            .resolvers
-            .iter()
-            .any(|resolver| *resolver == packet.source)
-    {
+    if is_dns && tables.settings().resolvers.contains(&packet.source) {
         return true;
     }
     policy.local != 0 && tables.own_socket(packet) == OwnSocket::UdpClient
