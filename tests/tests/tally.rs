@@ -113,12 +113,15 @@ fn on_the_host(stream: &mut Stream<'_>, pps: u64, packets: u64, random: &mut Ran
             .now_ns
             .set(start + n * 1_000_000_000 / pps / 4_000_000 * 4_000_000);
         let source = Address::from(IpAddr::V4(stream(random)));
-        let packet = xdp_ebpf::Packet::between(source, ours);
+        let packet = xdp_ebpf::Packet {
+            frame_len: 60,
+            ..xdp_ebpf::Packet::between(source, ours)
+        };
         for kind in Kind::ALL {
             *exact[kind as usize].entry(kind.key(source)).or_default() += 1;
         }
         if tally::meet(&packet, &tables) {
-            tally::look(&packet, Reason::Udp, 60, &tables);
+            tally::look(&packet, Reason::Udp, &tables);
         }
     }
     Kind::ALL.map(|kind| {
@@ -206,9 +209,12 @@ fn who_does_not_know_the_seed_pushes_nobody_out_and_makes_nobody_heavy() {
     let keys = gathered(customer, guessed, 3_000);
     let ours = address(V4);
     let send = |source: Address| {
-        let packet = xdp_ebpf::Packet::between(source, ours);
+        let packet = xdp_ebpf::Packet {
+            frame_len: 60,
+            ..xdp_ebpf::Packet::between(source, ours)
+        };
         if tally::meet(&packet, &tables) {
-            tally::look(&packet, Reason::Udp, 60, &tables);
+            tally::look(&packet, Reason::Udp, &tables);
         }
     };
     let start = tables.now_ns.get();

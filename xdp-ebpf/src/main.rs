@@ -19,7 +19,7 @@ use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
 use maps::{Examined, KernelTables, XdpFrame};
 use xdp_common::{Action, Address, Reason, Settings};
-use xdp_ebpf::{Judgement, cursor::Frame as _, reply::Write, tally};
+use xdp_ebpf::{Judgement, reply::Write, tally};
 
 /// The licence that the kernel checks before it lends GPL-only helpers.
 #[unsafe(no_mangle)]
@@ -115,10 +115,8 @@ pub(crate) fn look(ctx: XdpContext) -> u32 {
     let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
         return xdp_action::XDP_PASS;
     };
-    // Of a packet that was answered in place it is the answer's length, which is about the same.
-    let frame_len = XdpFrame(&ctx).full_len();
     let reason = examined.judgement.reason;
-    tally::look(&examined.packet, reason, frame_len, &KernelTables::new(&ctx, settings));
+    tally::look(&examined.packet, reason, &KernelTables::new(&ctx, settings));
     examined.action
 }
 

@@ -142,9 +142,9 @@ static LISTENER_LOCAL: PerCpuArray<ListenerLocal> = PerCpuArray::pinned(listener
 #[map]
 static CONNECTIONS: PerCpuArray<connection::Page> = PerCpuArray::pinned(connection::PAGES, 0);
 
-/// Where the program goes on: to answer a packet (`answer`), to look at one for the tally (`look`); both of the same load. Of this load alone,
-/// as EXAMINED is, so that each program finds the one that was compiled with it. The kernel empties it when nobody in user
-/// space holds it: the agent pins it under the program's id.
+/// Where the program goes on: to answer a packet (`answer`), to look at one for the tally (`look`). Of this load alone, as
+/// EXAMINED is, so that each program finds those that were compiled with it. The kernel empties it when nobody in user space
+/// holds it: the agent pins it under the program's id.
 #[map]
 static ANSWERS: ProgramArray = ProgramArray::with_max_entries(2, 0);
 

@@ -17,16 +17,16 @@ pub fn meet<T: Tables>(packet: &Packet, tables: &T) -> bool {
     tables.with_turn(|turn, _| turn.comes()).unwrap_or(false)
 }
 
-/// Looks at a packet whose frame has so many bytes.
+/// Looks at a packet.
 #[inline(always)]
-pub fn look<T: Tables>(packet: &Packet, reason: Reason, frame_len: usize, tables: &T) {
+pub fn look<T: Tables>(packet: &Packet, reason: Reason, tables: &T) {
     let now_ns = tables.now_ns();
     tables.with_distinct(|distinct| distinct.turn_to(now_ns));
     let taken = tables.with_turn(|turn, tallied| {
         let packets = turn.take(now_ns);
         let seen = Seen {
             packets,
-            bytes: packets * frame_len as u64,
+            bytes: packets * packet.frame_len,
             syns: if packet.is_syn() { packets } else { 0 },
             drops: if matches!(reason.action(), Action::Drop) {
                 packets

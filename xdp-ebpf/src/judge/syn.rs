@@ -75,7 +75,8 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
     // something: most are not, and far memory is what a flood must not cost.
     if policy.floor(now_ns) < Rung::Limit as u8 {
         bits |= OBSERVED | ASKED;
-    } else if !nothing_left || bits & KNOWN != 0 {
+    } else if !dry || bits & KNOWN != 0 {
+        // Also where only the group has nothing left: the address's own budget is charged first.
         bits |= ASKED;
     }
     let (bits, stands_for) = (tables.forget(bits), tables.forget(stands_for));
