@@ -8,7 +8,7 @@
 /// The largest stride.
 pub const STRIDE_MAX: u64 = 64;
 /// At most so many looks in a period before the stride doubles.
-const LOOKS: u64 = 32;
+const LOOKS: u64 = 128;
 /// A period, ns.
 const PERIOD_NS: u64 = 4_000_000;
 
@@ -112,7 +112,7 @@ mod tests {
         for pps in [20_000, 200_000, 1_000_000, 10_000_000] {
             let (looks, [packets]) = run::<1>(pps, 2 * pps);
             assert!(
-                looks < 20_000 + 2 * pps / STRIDE_MAX * 11 / 10,
+                looks < 80_000 + 2 * pps / STRIDE_MAX * 11 / 10,
                 "{looks} looks at {pps}/s"
             );
             let right = packets as f64 / (2 * pps) as f64;
