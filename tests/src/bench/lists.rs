@@ -17,7 +17,9 @@ use nix::mount::{MntFlags, umount2};
 use xdp_ebpf::packet::tcp_flag;
 
 use super::{
-    ROUND, ROUNDS, median, prepared,
+    ROUNDS,
+    live::flood,
+    median, prepared,
     row::{Row, Target},
 };
 use crate::{
@@ -161,19 +163,6 @@ pub(super) fn live() -> Result<Vec<Row>> {
         Row::compared(LIVE[1], flood, "ns", none, Target::RatioAtMost(1.1)),
         Row::compared(LIVE[2], asked, "ns", none_asked, Target::Orientation),
     ])
-}
-
-fn flood(topology: &Topology, sources: Sources, payload: Payload, rate_pps: Option<u32>) -> Flood {
-    Flood {
-        interface: topology.flood_interface().to_owned(),
-        sources,
-        targets: vec![vips()[0]],
-        port: crate::server::PORT,
-        payload,
-        vlans: Vec::new(),
-        rate_pps,
-        duration: ROUND,
-    }
 }
 
 fn cost(topology: &Topology, flood: &Flood, image: &ListImage) -> Result<f64> {

@@ -5,11 +5,10 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use aya::sys::{Stats, enable_stats};
-use xdp_ebpf::packet::tcp_flag;
 
 use super::{
     ROUNDS,
-    live::{ESTABLISHED_PEERS, ESTABLISHED_PPS, bare_ns, flood, levee_ns},
+    live::{self, bare_ns, flood, levee_ns},
     median,
     prepared::Size,
     row::{Row, Target},
@@ -45,25 +44,7 @@ pub(super) fn floods() -> Result<Vec<Row>> {
 
 /// Segments as of established connections, with everything at its largest.
 pub(super) fn established() -> Result<Vec<Row>> {
-    let topology = Topology::direct()?;
-    let peers = Sources::Botnet {
-        v4: ESTABLISHED_PEERS,
-        v6: 0,
-    };
-    let flood = flood(&topology, peers, Payload::tcp(tcp_flag::ACK), Some(ESTABLISHED_PPS));
-    let _accounting = enable_stats(Stats::RunTime)?;
-    let (mut bare, mut levee) = (vec![], vec![]);
-    for _ in 0..ROUNDS {
-        bare.push(bare_ns(&topology, &flood)?);
-        levee.push(levee_ns(&topology, &flood, Size::MOST)?);
-    }
-    Ok(vec![Row::compared(
-        "established_all_live",
-        median(&mut levee),
-        "ns",
-        median(&mut bare),
-        Target::RatioAtMost(1.8),
-    )])
+    live::established_at("established_all_live", Size::MOST, 1.8)
 }
 
 /// One size after the other, each against the least.
