@@ -82,6 +82,7 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         engine: to_engine,
         lists: to_lists,
         snapshots: engine.snapshots(),
+        events: engine.events(),
         socket,
     };
     let engine = tokio::spawn(drive(engine, messages));

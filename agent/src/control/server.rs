@@ -11,7 +11,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 use tokio::{
     net::UnixListener,
-    sync::{mpsc, oneshot, watch},
+    sync::{broadcast, mpsc, oneshot, watch},
 };
 
 use super::{
@@ -28,6 +28,7 @@ use crate::{
     command::{Command, Message, Order},
     config,
     decide::Refusal,
+    detect::Event,
     feeds::task::Refresh,
     host::HostFacts,
     snapshot::Snapshot,
@@ -46,6 +47,8 @@ pub struct Handle {
     pub engine: mpsc::Sender<Message>,
     /// From the engine.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// What happens from now on.
+    pub events: broadcast::Sender<Arc<Event>>,
     /// To the keeper of the lists.
     pub lists: mpsc::Sender<Refresh>,
     /// The control socket, where the command line named another than the configuration.

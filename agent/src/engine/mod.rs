@@ -2,6 +2,7 @@
 //! Every method takes the instant from outside, so that tests own the clock.
 
 mod commands;
+mod events;
 mod lists;
 mod look;
 mod poll;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 pub use commands::detached;
 use jiff::Timestamp;
 use look::Watch;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::{
     apply::apply,
@@ -22,7 +23,7 @@ use crate::{
     config::{Config, file::LogLevel},
     control::api::Done,
     decide::{KernelState, Refusal, World},
-    detect::{Meter, Talkers, Tally},
+    detect::{Event, Meter, Talkers, Tally},
     feeds::state::ListState,
     host::{Host, HostFacts, TcpFacts},
     ledger::{Installed, JournalEntry, Ledger},
@@ -61,6 +62,7 @@ pub struct Engine {
     lasting_warnings: Vec<String>,
     started: Timestamp,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    events: broadcast::Sender<Arc<Event>>,
     set_log_level: SetLogLevel,
     detached: bool,
 }

@@ -3,7 +3,12 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::{clock::Now, ledger::JournalEntry, overrides::Change};
+use crate::{
+    clock::Now,
+    detect::{Event, What},
+    ledger::JournalEntry,
+    overrides::Change,
+};
 
 /// Walking tables for their fill is dear: once in so many polls.
 const FILLS_EVERY: u64 = 15;
@@ -64,6 +69,12 @@ impl Engine {
                     };
                     // Not recorded is not lost: the ledger knows the end of each entry.
                     let _ = self.record(std::slice::from_ref(change), &entry);
+                    self.happened(Event {
+                        at: now.wall,
+                        subject: None,
+                        attack: None,
+                        what: What::Notice { text: entry.result },
+                    });
                 }
             }
             Err(error) => tracing::error!("cannot take out what has ended (the kernel ignores it already): {error}"),

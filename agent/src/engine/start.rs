@@ -2,9 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
-use super::{Engine, SetLogLevel, look::Watch, read_list};
+use super::{Engine, SetLogLevel, events, look::Watch, read_list};
 use crate::{
     apply::apply,
     clock::Now,
@@ -96,6 +96,7 @@ impl Engine {
             lasting_warnings: warnings,
             started: now.wall,
             snapshots: watch::Sender::new(Arc::new(first)),
+            events: broadcast::Sender::new(events::BEHIND),
             set_log_level,
             detached: false,
         };

@@ -39,6 +39,7 @@ impl Served {
             engine: to_engine,
             lists: mpsc::channel(1).0,
             snapshots: engine.snapshots(),
+            events: engine.events(),
             socket: None,
         };
         tokio::spawn(async move {

@@ -58,6 +58,7 @@ impl Running {
             engine: to_engine.clone(),
             lists: to_lists,
             snapshots: engine.snapshots(),
+            events: engine.events(),
             socket: None,
         };
         let tasks = vec![
