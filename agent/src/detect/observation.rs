@@ -37,7 +37,8 @@ pub struct Rates {
     /// SYNs, whatever became of them.
     pub syn: f64,
     /// Handshakes that this host completed: by the tracepoint where it terminates connections; where it forwards, by proofs
-    /// that were given. Not a part of `syn`.
+    /// that were given and SYNs of known sources. Not a part of `syn`. Says something only where
+    /// [`Standing::counts_handshakes`].
     pub handshakes: f64,
     /// TCP other than SYNs.
     pub tcp: f64,
@@ -55,6 +56,8 @@ pub struct Rates {
     pub malformed: f64,
     /// From blocked sources.
     pub blocked: f64,
+    /// Whatever was new to a blackholed address, and was dropped for it: SYNs too, which are not told apart there.
+    pub blackholed: f64,
     /// Of all these, packets whose verdict was to pass.
     pub passed: f64,
     /// Of all these, packets whose verdict was to drop.
@@ -74,6 +77,9 @@ pub struct Standing {
     pub excess: bool,
     /// The rung where it stands now.
     pub rung: Rung,
+    /// Who completes a handshake is counted: always where this host terminates connections; where it forwards, only while
+    /// SYNs must prove themselves.
+    pub counts_handshakes: bool,
 }
 
 /// The host.
