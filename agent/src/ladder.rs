@@ -24,11 +24,22 @@ pub enum Rung {
     Verify,
     /// Admit only sources that completed a handshake lately.
     Known,
+    /// Drop whatever is new; established connections and replies to our own live on.
+    Blackhole,
+    /// The network above is asked to drop.
+    Upstream,
 }
 
 impl Rung {
     /// All of them, the lowest first.
-    pub const ALL: [Self; 4] = [Self::Observe, Self::Limit, Self::Verify, Self::Known];
+    pub const ALL: [Self; 6] = [
+        Self::Observe,
+        Self::Limit,
+        Self::Verify,
+        Self::Known,
+        Self::Blackhole,
+        Self::Upstream,
+    ];
 
     /// The word for it, in tables, JSON and metrics.
     #[must_use]
@@ -38,6 +49,8 @@ impl Rung {
             Self::Limit => "limit",
             Self::Verify => "verify",
             Self::Known => "known",
+            Self::Blackhole => "blackhole",
+            Self::Upstream => "upstream",
         }
     }
 }
@@ -48,7 +61,7 @@ impl fmt::Display for Rung {
     }
 }
 
-/// The rung that a person put an address on.
+/// The rung that an address was put on, `known` at most: a blackhole has an end of its own, see [`crate::tables::Blackhole`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ForcedRung {
     /// The rung.

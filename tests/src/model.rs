@@ -26,7 +26,7 @@ const fn rung(rung: Rung) -> u8 {
         Rung::Observe => KernelRung::Observe,
         Rung::Limit => KernelRung::Limit,
         Rung::Verify => KernelRung::Verify,
-        Rung::Known => KernelRung::Known,
+        Rung::Known | Rung::Blackhole | Rung::Upstream => KernelRung::Known,
     }) as u8
 }
 

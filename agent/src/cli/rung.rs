@@ -53,6 +53,12 @@ enum Choice {
     Verify,
     /// Admit only sources that completed a handshake lately
     Known,
+    /// Refused: says which command does it
+    #[value(hide = true)]
+    Blackhole,
+    /// Refused: says why
+    #[value(hide = true)]
+    Upstream,
 }
 
 impl Choice {
@@ -63,6 +69,8 @@ impl Choice {
             Self::Limit => Some(Rung::Limit),
             Self::Verify => Some(Rung::Verify),
             Self::Known => Some(Rung::Known),
+            Self::Blackhole => Some(Rung::Blackhole),
+            Self::Upstream => Some(Rung::Upstream),
         }
     }
 }

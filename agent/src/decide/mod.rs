@@ -9,6 +9,7 @@ pub mod refusal;
 pub mod reload;
 pub mod rung;
 pub mod say;
+pub mod standing;
 pub mod state;
 pub mod threshold;
 pub mod unblock;

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::{Refusal, World, block::expiry, check_reason, say};
 use crate::{
     clock::Expiry,
-    config::{prefix, units::Ttl},
+    config::prefix,
     control::api::{Done, RungRequest},
     ladder::{ForcedRung, Method, Rung},
     tables::AddressState,
@@ -52,19 +52,14 @@ pub fn force(request: &RungRequest, world: &World<'_>) -> Result<Decision, Refus
         ));
     }
     match request.rung {
-        Some(rung) => Ok(forced(rung, addresses, request.ttl.unwrap_or(world.block_ttl), world)),
+        Some(rung) => forced(rung, addresses, request, world),
         None => given_back(&addresses, request, world),
     }
 }
 
-fn forced(rung: Rung, addresses: Vec<IpAddr>, ttl: Ttl, world: &World<'_>) -> Decision {
-    let until = expiry(ttl, world);
-    let meaning = match rung {
-        Rung::Observe => "packets are counted, and no rate drops any",
-        Rung::Limit => "what exceeds its rates is dropped, customers with the flood",
-        Rung::Verify => "every SYN of an unknown source must prove itself",
-        Rung::Known => "only sources that completed a handshake lately get in, and no new customer",
-    };
+fn forced(rung: Rung, addresses: Vec<IpAddr>, request: &RungRequest, world: &World<'_>) -> Result<Decision, Refusal> {
+    let meaning = meaning(rung, &request.target)?;
+    let until = expiry(request.ttl.unwrap_or(world.block_ttl), world);
     let message = format!(
         "Put {} on the rung {rung} {}: {meaning}.",
         say::some_of(&addresses),
@@ -83,7 +78,7 @@ fn forced(rung: Rung, addresses: Vec<IpAddr>, ttl: Ttl, world: &World<'_>) -> De
             say::some_of(&without_proof)
         ));
     }
-    Decision {
+    Ok(Decision {
         done: Done {
             message,
             targets: addresses.iter().copied().map(IpNet::from).collect(),
@@ -94,6 +89,26 @@ fn forced(rung: Rung, addresses: Vec<IpAddr>, ttl: Ttl, world: &World<'_>) -> De
         addresses,
         rung: Some(rung),
         until,
+    })
+}
+
+/// What a rung means to customers; or where it is to be had, if not here.
+fn meaning(rung: Rung, target: &str) -> Result<&'static str, Refusal> {
+    match rung {
+        Rung::Observe => Ok("packets are counted, and no rate drops any"),
+        Rung::Limit => Ok("what exceeds its rates is dropped, customers with the flood"),
+        Rung::Verify => Ok("every SYN of an unknown source must prove itself"),
+        Rung::Known => Ok("only sources that completed a handshake lately get in, and no new customer"),
+        Rung::Blackhole => Err(Refusal::invalid(
+            "the rung blackhole has a command of its own, which knows what must not be cut off",
+            format!("blackhole it with `agent block-ip {target}`, and take that back with `agent unblock-ip {target}`"),
+        )),
+        Rung::Upstream => Err(Refusal::invalid(
+            "the rung upstream cannot be taken: this agent does not speak with the network above",
+            format!(
+                "ask your provider to drop what goes to {target}, or blackhole it here with `agent block-ip {target}`"
+            ),
+        )),
     }
 }
 

@@ -64,6 +64,8 @@ pub struct Rates {
     pub dropped: f64,
     /// Of all these, packets that were answered.
     pub replied: f64,
+    /// Of the dropped, SYNs of unknown sources beyond what this host can answer: they must come again (`retry`).
+    pub unanswered: f64,
     /// Of the dropped, what was over a rate other than that of SYNs (a vector's, of the address or of its group).
     pub over_vectors: f64,
 }

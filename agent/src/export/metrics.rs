@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use xdp_common::{Reason, Vector};
 
 use crate::{
-    control::view::{BLACKHOLE, rung, rungs},
-    decide::state::common_limit,
+    control::view::rungs,
+    decide::{standing::rung, state::common_limit},
     detect::{TrafficRates, by_action, syns},
+    ladder::Rung,
     snapshot::Snapshot,
     tables::{AddressState, ListAction, Mode},
     vectors::VectorRates,
@@ -334,7 +335,7 @@ fn lists(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         .kernel
         .addresses
         .values()
-        .filter(|state| rung(state, None, snapshot.now) == BLACKHOLE)
+        .filter(|state| rung(state, None, snapshot.now.mono) == Rung::Blackhole)
         .count();
     out.gauge(
         "blackholed_addresses",

@@ -111,13 +111,13 @@ pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(FOREVER)
 }
 
-/// A rung as the program reads it.
+/// A rung as the program reads it. What stands above `known` is no rung to it: underneath, only known sources get in.
 pub(super) const fn rung(rung: Rung) -> KernelRung {
     match rung {
         Rung::Observe => KernelRung::Observe,
         Rung::Limit => KernelRung::Limit,
         Rung::Verify => KernelRung::Verify,
-        Rung::Known => KernelRung::Known,
+        Rung::Known | Rung::Blackhole | Rung::Upstream => KernelRung::Known,
     }
 }
 

@@ -142,6 +142,7 @@ pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overr
     )?;
     loader.rows("rungs", "address, rung", |row, origin| {
         let rung = <Rung as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()?;
+        let rung = (rung <= Rung::Known).then_some(rung)?;
         Some(Change::PutRung(parsed(row)?, RungOverride { rung, origin }))
     })?;
     loader.rows("mode", "only_row, mode", |row, origin| {

@@ -103,6 +103,14 @@ fn what_makes_no_sense_is_refused() {
             },
             "a lifetime belongs to a rung that is forced",
         ),
+        (
+            request("203.0.113.7", Some(Rung::Blackhole)),
+            "blackhole has a command of its own",
+        ),
+        (
+            request("203.0.113.7", Some(Rung::Upstream)),
+            "does not speak with the network above",
+        ),
     ] {
         let refusal = order(&mut engine, Command::SetRung(request), noon()).expect_err(part);
         assert!(refusal.error.contains(part), "{refusal}");

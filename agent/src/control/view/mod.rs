@@ -11,8 +11,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use groups::groups_verifying;
 pub use groups::{groups, groups_of_kernel};
 pub use large::{large_lists, large_lists_of_kernel};
-pub use rungs::{BLACKHOLE, rung, rungs, rungs_of_kernel};
 use rungs::{rung_since, verifying};
+pub use rungs::{rungs, rungs_of_kernel};
 pub use talkers::{prefixes, sources};
 pub use thresholds::{threshold, thresholds};
 
@@ -22,10 +22,11 @@ use super::api::{
 };
 use crate::{
     clock::Now,
-    decide::{KernelState, Refusal},
+    decide::{KernelState, Refusal, standing::rung},
     detect::{AddressMeter, Meter, by_action, syns},
     headers,
     host::Sysctls,
+    ladder::Rung,
     overrides::{Origin, Overrides},
     snapshot::Snapshot,
     tables::{Counts, KernelTables, ListAction, Listener, MonotonicNs, Sample},
@@ -193,7 +194,7 @@ fn address_stats(found: &AddressMeter, snapshot: &Snapshot) -> AddressStatsView 
         address: found.address,
         limit: state.map(|state| state.limit),
         vectors: state.map(|state| state.vectors),
-        rung: state.map(|state| rung(state, found.verify, snapshot.now).to_owned()),
+        rung: state.map(|state| rung(state, found.verify, snapshot.now.mono).name().to_owned()),
         rung_since: state.and_then(|state| rung_since(state, found.verify, &snapshot.overrides, snapshot.now)),
         method: state.map(|state| state.ladder.method),
         local: state.is_some_and(|state| state.local),
@@ -299,7 +300,7 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
     let blackholed = kernel
         .addresses
         .values()
-        .filter(|state| rung(state, None, now) == BLACKHOLE);
+        .filter(|state| rung(state, None, now.mono) == Rung::Blackhole);
     StatusView {
         daemon: None,
         mode: ModeView {

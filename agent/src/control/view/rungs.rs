@@ -2,36 +2,20 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use super::{CONFIGURATION, UNKNOWN, holds, nobody, origin};
+use super::{CONFIGURATION, UNKNOWN, nobody, origin};
 use crate::{
     clock::Now,
     control::api::RungView,
-    decide::{KernelState, Refusal},
+    decide::{
+        KernelState, Refusal,
+        standing::{in_verify, rung},
+    },
     detect::{AddressMeter, Meter, syns},
     ladder::Rung,
     overrides::Overrides,
     snapshot::Snapshot,
     tables::{AddressState, InVerify, KernelTables},
 };
-
-/// The rung above all others.
-pub const BLACKHOLE: &str = "blackhole";
-
-/// The rung of the ladder that an address stands on, given when it last went to verify by itself.
-#[must_use]
-pub fn rung(state: &AddressState, verify: Option<InVerify>, now: Now) -> &'static str {
-    if state.blackhole.is_some_and(|hole| holds(hole.until, now)) {
-        return BLACKHOLE;
-    }
-    let by_itself = || in_verify(state, verify, now).map_or(Rung::Limit, |_| Rung::Verify);
-    let forced = state.rung.and_then(|forced| forced.at(now.mono));
-    forced.unwrap_or_else(by_itself).name()
-}
-
-/// The time in verify that goes on, if the address may take that rung by itself.
-fn in_verify(state: &AddressState, verify: Option<InVerify>, now: Now) -> Option<InVerify> {
-    verify.filter(|verify| state.ladder.most >= Rung::Verify && verify.is_on(now.mono))
-}
 
 /// Every address with its rung, how it came there, and what happens to it.
 #[must_use]
@@ -87,14 +71,14 @@ fn rung_of(
     otherwise: &str,
     now: Now,
 ) -> RungView {
-    let in_force = rung(state, verify, now);
+    let in_force = rung(state, verify, now.mono);
     let forced = state.rung.filter(|forced| forced.at(now.mono).is_some()).map(|forced| {
         let asked = overrides.rungs.get(&state.address);
         asked.map_or_else(|| nobody(otherwise, forced.until, now), |asked| origin(&asked.origin))
     });
     RungView {
         address: state.address,
-        rung: in_force.to_owned(),
+        rung: in_force.name().to_owned(),
         since: rung_since(state, verify, overrides, now),
         forced,
         highest: state.ladder.most,
@@ -111,13 +95,13 @@ pub(super) fn rung_since(
     overrides: &Overrides,
     now: Now,
 ) -> Option<jiff::Timestamp> {
-    if rung(state, verify, now) == BLACKHOLE {
+    if rung(state, verify, now.mono) == Rung::Blackhole {
         return overrides.blackholes.get(&state.address).map(|hole| hole.origin.since);
     }
     if state.rung.and_then(|forced| forced.at(now.mono)).is_some() {
         return overrides.rungs.get(&state.address).map(|forced| forced.origin.since);
     }
-    in_verify(state, verify, now).map(|verify| now.wall_of(verify.since))
+    in_verify(state, verify, now.mono).map(|verify| now.wall_of(verify.since))
 }
 
 /// Addresses that make unknown sources prove themselves, or admit none.
@@ -125,8 +109,7 @@ pub(super) fn verifying(kernel: &KernelState, meter: &Meter, now: Now) -> Vec<Ip
     let metered = by_address(meter);
     let stands_high = |state: &&AddressState| {
         let verify = metered.get(&state.address).and_then(|found| found.verify);
-        let rung = rung(state, verify, now);
-        rung == Rung::Verify.name() || rung == Rung::Known.name()
+        matches!(rung(state, verify, now.mono), Rung::Verify | Rung::Known)
     };
     let states = kernel.addresses.values().filter(stands_high);
     states.map(|state| state.address).collect()
