@@ -1,13 +1,28 @@
 //! What the counters say: pure functions of readings and the time between them.
 
 mod attack;
+mod bars;
+pub mod baseline;
+mod detector;
+mod evidence;
+mod host;
+mod lesson;
 mod meter;
 mod observation;
+mod policy;
+mod signal;
 mod subject;
 mod talkers;
+mod watched;
 
 pub use attack::{Attack, AttackVector, Event, Peaks, Severity, What};
+pub use bars::Bars;
+pub use baseline::Baselines;
+pub use detector::Detector;
+pub use lesson::Lesson;
 pub use meter::{AddressMeter, Meter, by_action, syns};
 pub use observation::{HostObservation, Observation, Rates, Standing, Tick};
+pub use policy::DetectPolicy;
+pub use signal::{Parts, Signals};
 pub use subject::Subject;
 pub use talkers::{AT_MOST, SPAN, Talker, Talkers, Tally, TrafficRates};

@@ -7,7 +7,7 @@ use super::Subject;
 use crate::{clock::Now, ladder::Rung};
 
 /// Everything that was observed between two readings of the counters.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
     /// When the later reading was made.
     pub at: Now,
