@@ -28,7 +28,7 @@ use crate::{
     command::{Command, Message, Order},
     config,
     decide::Refusal,
-    detect::Event,
+    detect::NumberedEvent,
     feeds::task::Refresh,
     host::HostFacts,
     snapshot::Snapshot,
@@ -48,7 +48,7 @@ pub struct Handle {
     /// From the engine.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// What happens from now on.
-    pub events: broadcast::Sender<Arc<Event>>,
+    pub events: broadcast::Sender<Arc<NumberedEvent>>,
     /// To the keeper of the lists.
     pub lists: mpsc::Sender<Refresh>,
     /// The control socket, where the command line named another than the configuration.

@@ -134,6 +134,24 @@ pub struct Event {
     pub what: What,
 }
 
+/// An event with its number in the ledger, as everybody who follows gets it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NumberedEvent {
+    /// From 1, rising.
+    pub id: u64,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl std::ops::Deref for NumberedEvent {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.event
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

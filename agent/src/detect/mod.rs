@@ -15,7 +15,7 @@ mod subject;
 mod talkers;
 mod watched;
 
-pub use attack::{Attack, AttackVector, Event, Peaks, Severity, What};
+pub use attack::{Attack, AttackVector, Event, NumberedEvent, Peaks, Severity, What};
 pub use bars::Bars;
 pub use baseline::Baselines;
 pub use detector::Detector;

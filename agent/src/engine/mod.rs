@@ -23,7 +23,7 @@ use crate::{
     config::{Config, file::LogLevel},
     control::api::Done,
     decide::{KernelState, Refusal, World},
-    detect::{Event, Meter, Talkers, Tally},
+    detect::{Meter, NumberedEvent, Talkers, Tally},
     feeds::state::ListState,
     host::{Host, HostFacts, TcpFacts},
     ledger::{Installed, JournalEntry, Ledger},
@@ -62,7 +62,7 @@ pub struct Engine {
     lasting_warnings: Vec<String>,
     started: Timestamp,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Arc<Event>>,
+    events: broadcast::Sender<Arc<NumberedEvent>>,
     set_log_level: SetLogLevel,
     detached: bool,
 }
@@ -200,9 +200,10 @@ impl Engine {
             (true, None) => Some("kept in memory only, lost with the next restart".to_owned()),
             (false, None) => None,
         };
+        let problems: Vec<String> = problem.into_iter().chain(self.ledger.history().problem()).collect();
         LedgerHealth {
             path: self.ledger.path().to_owned(),
-            problem,
+            problem: (!problems.is_empty()).then(|| problems.join("; ")),
         }
     }
 

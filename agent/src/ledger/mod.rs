@@ -1,6 +1,8 @@
-//! The ledger: what people asked for and who asked, in SQLite, so that it survives a restart and a reboot. Only this
-//! module knows SQLite. A ledger that cannot be read is kept aside, never overwritten, and never stops the agent.
+//! The ledger: what people asked for and who asked, and what happened, in SQLite, so that it survives a restart and a reboot.
+//! Only this module knows SQLite. A file that cannot be read is kept aside, never overwritten, and never stops the agent.
 
+mod happened;
+mod history;
 mod journal;
 mod open;
 mod schema;
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+pub use history::{AttackTalker, AttackTalkers, History, HistoryFile, Reader, events::Wanted};
 pub use journal::JournalEntry;
 pub use sysctls::FormerSysctls;
 
@@ -45,14 +48,42 @@ pub struct Ledger {
     path: PathBuf,
     in_memory: bool,
     last_error: Option<String>,
+    history: History,
+    numbers: history::Numbers,
 }
+
+const KIND: open::Kind = open::Kind {
+    file: "ledger.db",
+    noun: "ledger",
+    migrations: schema::LEDGER,
+    settings: "",
+    check: true,
+    lost: "blocks, allows, thresholds and the mode set at run time are not known any more, except those that the kernel still holds",
+    without: "the agent runs without a ledger: what is changed now is lost with the next restart",
+};
 
 impl Ledger {
     /// Opens `ledger.db` in a directory, or the best that can be had: a fresh file beside an unreadable one, or memory
     /// where no file can be written. The sentences say what is not as it should be.
     #[must_use]
     pub fn open(directory: &Path, now: Timestamp) -> (Self, Vec<String>) {
-        open::open(directory, now)
+        let (opened, mut warnings) = open::open(&KIND, directory, now);
+        let (history, numbers, more) = History::open(directory, now);
+        for warning in more {
+            // What keeps both from their files is told once.
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+        let ledger = Self {
+            connection: opened.connection,
+            path: opened.path,
+            in_memory: opened.in_memory,
+            last_error: None,
+            history,
+            numbers,
+        };
+        (ledger, warnings)
     }
 
     /// Makes the directory for a ledger, closed to others.

@@ -1,4 +1,4 @@
-//! Opening the ledger whatever state its file is in: an unreadable one is renamed and kept, a newer one too, and where no
+//! Opening a database whatever state its file is in: an unreadable one is renamed and kept, a newer one too, and where no
 //! file can be written the agent runs on in memory and says so.
 
 use std::{
@@ -11,12 +11,38 @@ use std::{
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{Ledger, schema};
+use super::schema;
 
-/// How long a command waits for somebody who reads the file with `sqlite3` at the same time.
+/// How long a write waits for somebody who reads the file with `sqlite3` at the same time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why a file is not our ledger.
+/// What sort of database it is.
+pub(super) struct Kind {
+    /// The file's name in the state directory.
+    pub(super) file: &'static str,
+    /// What people call it.
+    pub(super) noun: &'static str,
+    /// How it came to be what it is.
+    pub(super) migrations: &'static [&'static str],
+    /// Settings that must come before its first table.
+    pub(super) settings: &'static str,
+    /// Every page is looked at before it is used.
+    pub(super) check: bool,
+    /// What is not known any more when it was kept aside.
+    pub(super) lost: &'static str,
+    /// What it means to have no file.
+    pub(super) without: &'static str,
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) in_memory: bool,
+}
+
+/// Why a file is not ours to use.
 enum Refused {
     /// A newer agent wrote it.
     Newer(usize),
@@ -37,54 +63,69 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-pub(super) fn open(directory: &Path, now: Timestamp) -> (Ledger, Vec<String>) {
-    let path = directory.join("ledger.db");
+/// Opens it, or the best that can be had; the sentences say what is not as it should be.
+pub(super) fn open(kind: &Kind, directory: &Path, now: Timestamp) -> (Opened, Vec<String>) {
+    let path = directory.join(kind.file);
+    let noun = kind.noun;
     let mut warnings = Vec::new();
     if let Err(error) = make_directory(directory) {
         warnings.push(format!(
             "the state directory {} cannot be made: {error}",
             directory.display()
         ));
-        return (in_memory(path, &mut warnings), warnings);
+        return (in_memory(kind, path, &mut warnings), warnings);
     }
-    let why = match open_file(&path) {
+    let why = match open_file(kind, &path) {
         Ok(connection) => return (on_disk(connection, path), warnings),
         Err(Refused::Unusable(error)) => {
-            warnings.push(format!("the ledger {} cannot be used: {error}", path.display()));
-            return (in_memory(path, &mut warnings), warnings);
+            warnings.push(format!("the {noun} {} cannot be used: {error}", path.display()));
+            return (in_memory(kind, path, &mut warnings), warnings);
         }
-        Err(Refused::Unreadable(error)) => Aside {
-            suffix: "unreadable".to_owned(),
-            why: format!("cannot be read ({error})"),
-        },
+        Err(Refused::Unreadable(error)) => Aside::unreadable(&error),
         Err(Refused::Newer(version)) => Aside {
             suffix: format!("version-{version}"),
             why: format!(
                 "was written by a newer agent (version {version}, this one knows {})",
-                schema::VERSION
+                kind.migrations.len()
             ),
         },
     };
+    (begin_anew(kind, path, &why, now, &mut warnings), warnings)
+}
+
+/// Keeps an unreadable file aside and begins a new one.
+pub(super) fn replace(kind: &Kind, path: PathBuf, error: &str, now: Timestamp) -> (Opened, Vec<String>) {
+    let mut warnings = Vec::new();
+    let opened = begin_anew(kind, path, &Aside::unreadable(error), now, &mut warnings);
+    (opened, warnings)
+}
+
+fn begin_anew(kind: &Kind, path: PathBuf, why: &Aside, now: Timestamp, warnings: &mut Vec<String>) -> Opened {
+    let noun = kind.noun;
     match keep_aside(&path, &why.suffix, now) {
         Ok(kept) => warnings.push(format!(
-            "the ledger {} {}; it is kept as {} and a new one begins: blocks, allows, thresholds and the mode set at run time are \
-             not known any more, except those that the kernel still holds",
+            "the {noun} {} {}; it is kept as {} and a new one begins: {}",
             path.display(),
             why.why,
-            kept.display()
+            kept.display(),
+            kind.lost
         )),
         Err(error) => {
-            warnings.push(format!("the ledger {} {}, and cannot be renamed: {error}", path.display(), why.why));
-            return (in_memory(path, &mut warnings), warnings);
+            warnings.push(format!(
+                "the {noun} {} {}, and cannot be renamed: {error}",
+                path.display(),
+                why.why
+            ));
+            return in_memory(kind, path, warnings);
         }
     }
-    match open_file(&path) {
-        Ok(connection) => (on_disk(connection, path), warnings),
+    match open_file(kind, &path) {
+        Ok(connection) => on_disk(connection, path),
         Err(Refused::Unreadable(error) | Refused::Unusable(error)) => {
-            warnings.push(format!("a new ledger {} cannot be made: {error}", path.display()));
-            (in_memory(path, &mut warnings), warnings)
+            warnings.push(format!("a new {noun} {} cannot be made: {error}", path.display()));
+            in_memory(kind, path, warnings)
         }
-        Err(Refused::Newer(_)) => (in_memory(path, &mut warnings), warnings),
+        Err(Refused::Newer(_)) => in_memory(kind, path, warnings),
     }
 }
 
@@ -94,50 +135,65 @@ struct Aside {
     why: String,
 }
 
+impl Aside {
+    fn unreadable(error: &str) -> Self {
+        Self {
+            suffix: "unreadable".to_owned(),
+            why: format!("cannot be read ({error})"),
+        }
+    }
+}
+
 pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o750).create(directory)
 }
 
-fn on_disk(connection: Connection, path: PathBuf) -> Ledger {
-    Ledger {
+fn on_disk(connection: Connection, path: PathBuf) -> Opened {
+    Opened {
         connection,
         path,
         in_memory: false,
-        last_error: None,
     }
 }
 
-fn in_memory(path: PathBuf, warnings: &mut Vec<String>) -> Ledger {
-    warnings.push("the agent runs without a ledger: what is changed now is lost with the next restart".to_owned());
+fn in_memory(kind: &Kind, path: PathBuf, warnings: &mut Vec<String>) -> Opened {
+    warnings.push(kind.without.to_owned());
     let mut connection = Connection::open_in_memory().expect("SQLite opens a database in memory");
-    schema::migrate(&mut connection).expect("the schema fits an empty database");
-    Ledger {
+    schema::migrate(&mut connection, kind.migrations).expect("the schema fits an empty database");
+    Opened {
         connection,
         path,
         in_memory: true,
-        last_error: None,
     }
 }
 
-fn open_file(path: &Path) -> Result<Connection, Refused> {
+fn open_file(kind: &Kind, path: &Path) -> Result<Connection, Refused> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let version = schema::version(&connection)?;
-    if version > schema::VERSION {
+    if version > kind.migrations.len() {
         return Err(Refused::Newer(version));
     }
-    let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
-    if verdict != "ok" {
-        return Err(Refused::Unreadable(verdict));
+    if kind.check
+        && let Some(problem) = problem(&connection)?
+    {
+        return Err(Refused::Unreadable(problem));
     }
+    connection.execute_batch(kind.settings)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A block that somebody was told is in force must be there after a power cut too; writes are rare.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    schema::migrate(&mut connection)?;
+    schema::migrate(&mut connection, kind.migrations)?;
     // Who blocked whom and why is nobody else's business. SQLite gives its side files the same mode.
     fs::set_permissions(path, fs::Permissions::from_mode(0o640))
         .map_err(|error| Refused::Unusable(format!("its mode cannot be set: {error}")))?;
     Ok(connection)
+}
+
+/// Looks at every page; what is wrong, if anything.
+pub(super) fn problem(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+    Ok((verdict != "ok").then_some(verdict))
 }
 
 /// Renames the file and its side files to a name that is not taken.

@@ -1,10 +1,10 @@
-//! The ledger's tables, and how a file of an earlier version becomes one of this version. `PRAGMA user_version` is the
-//! version; a migration is added here, and an existing one is never changed.
+//! How a file of an earlier version becomes one of this version, and the tables of what people asked for. `PRAGMA user_version`
+//! is the version; a migration is added to a list, and an existing one is never changed.
 
 use rusqlite::Connection;
 
 /// One script per version: the first makes version 1 of an empty file. Times are milliseconds of the Unix epoch.
-const MIGRATIONS: &[&str] = &[
+pub(super) const LEDGER: &[&str] = &[
     "
     CREATE TABLE list_entries (
         prefix TEXT PRIMARY KEY NOT NULL,
@@ -65,9 +65,6 @@ const MIGRATIONS: &[&str] = &[
     "ALTER TABLE thresholds ADD COLUMN vectors TEXT;",
 ];
 
-/// The version that this agent writes.
-pub(super) const VERSION: usize = MIGRATIONS.len();
-
 /// The version of a file; 0 for an empty one.
 pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
     connection
@@ -75,10 +72,10 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<usize> {
         .map(|v| usize::try_from(v).unwrap_or(0))
 }
 
-/// Brings a file of this version or an earlier one up to date, version by version, each in one transaction.
-pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Brings a file of the latest version or an earlier one up to date, version by version, each in one transaction.
+pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result<()> {
     let current = version(connection)?;
-    for (index, script) in MIGRATIONS.iter().enumerate().skip(current) {
+    for (index, script) in migrations.iter().enumerate().skip(current) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(script)?;
         transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
@@ -89,29 +86,31 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::history::schema::HISTORY, *};
 
     #[test]
     fn a_file_of_the_first_version_keeps_its_rows() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        connection.execute_batch(MIGRATIONS[0]).expect("the first version");
+        connection.execute_batch(LEDGER[0]).expect("the first version");
         connection.pragma_update(None, "user_version", 1).expect("its number");
         connection
             .execute_batch("INSERT INTO mode VALUES (1, 'enforce', 'root', NULL, 0, NULL)")
             .expect("a row");
-        migrate(&mut connection).expect("migrates");
-        assert_eq!(version(&connection), Ok(VERSION));
+        migrate(&mut connection, LEDGER).expect("migrates");
+        assert_eq!(version(&connection), Ok(LEDGER.len()));
         let count = |table: &str| connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0));
         assert_eq!((count("mode"), count("rungs")), (Ok(1), Ok(0)));
     }
 
     #[test]
     fn an_empty_file_becomes_current_and_stays_so() {
-        let mut connection = Connection::open_in_memory().expect("memory");
-        assert_eq!(version(&connection), Ok(0));
-        migrate(&mut connection).expect("migrates");
-        assert_eq!(version(&connection), Ok(VERSION));
-        migrate(&mut connection).expect("does nothing");
-        assert_eq!(version(&connection), Ok(VERSION));
+        for migrations in [LEDGER, HISTORY] {
+            let mut connection = Connection::open_in_memory().expect("memory");
+            assert_eq!(version(&connection), Ok(0));
+            migrate(&mut connection, migrations).expect("migrates");
+            assert_eq!(version(&connection), Ok(migrations.len()));
+            migrate(&mut connection, migrations).expect("does nothing");
+            assert_eq!(version(&connection), Ok(migrations.len()));
+        }
     }
 }

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod engine;
 mod guard_rails;
+mod history;
 mod host;
 mod ledger;
 mod lists;
