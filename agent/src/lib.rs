@@ -24,6 +24,7 @@ pub mod lists;
 pub mod lock;
 pub mod logging;
 pub mod overrides;
+pub mod readings;
 pub mod shutdown;
 pub mod snapshot;
 pub mod sysctls;

@@ -206,6 +206,7 @@ mod tests {
                 name: "eth0".to_owned(),
                 addresses: vec![address(V4), address(V6)],
                 mtu: 1_500,
+                receive_drops: 0,
             }],
             listening,
             ..TcpFacts::default()
@@ -341,6 +342,7 @@ mod tests {
             name: "lo".to_owned(),
             addresses,
             mtu: 65_536,
+            receive_drops: 0,
         });
         assert_eq!(mss(&tcp, V4), Some(8_960));
         tcp.interfaces[1].mtu = 1_400;

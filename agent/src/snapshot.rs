@@ -1,7 +1,7 @@
-//! One picture of everything, made once per poll and after every command, and read by everybody who answers questions:
+//! One picture of everything, made once a second, when something happens, and after every command, and read by everybody who answers questions:
 //! nobody but the engine touches the kernel's tables.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -9,9 +9,9 @@ use crate::{
     clock::Now,
     config::Config,
     decide::KernelState,
-    detect::{Meter, Talkers},
+    detect::{Attack, Meter, Talkers},
     feeds::state::ListState,
-    host::TcpFacts,
+    host::{TcpFacts, load::Load},
     overrides::Overrides,
     tables::{LinkState, ListPackets, Listener, MapFill, ProgramStats, Sample},
 };
@@ -23,6 +23,21 @@ pub struct LedgerHealth {
     pub path: PathBuf,
     /// What is wrong with it, if anything.
     pub problem: Option<String>,
+}
+
+/// How detection stands.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Detection {
+    /// It is on.
+    pub enabled: bool,
+    /// Attacks that go on, by id.
+    pub attacks: Arc<Vec<Attack>>,
+    /// This host loses packets before it can judge them.
+    pub saturated: bool,
+    /// How the host kept up lately.
+    pub load: Load,
+    /// How often each kind of event happened since the start.
+    pub happened: BTreeMap<&'static str, u64>,
 }
 
 /// One picture of everything.
@@ -58,6 +73,8 @@ pub struct Snapshot {
     pub programs: Arc<Vec<ProgramStats>>,
     /// Latest sampled headers, oldest first.
     pub samples: Arc<Vec<Sample>>,
+    /// What is detected.
+    pub detection: Detection,
     /// The ledger.
     pub ledger: LedgerHealth,
     /// What is not as it should be.

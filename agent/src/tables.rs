@@ -6,7 +6,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use xdp_common::{Action, Reason};
+use xdp_common::Reason;
 
 use crate::{
     config::units::{Amplification, Burst, Rate},
@@ -14,6 +14,7 @@ use crate::{
 };
 pub use crate::{
     ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies},
+    readings::{AddressCounts, CounterReading, Counts, Excess, Gain, GroupReading, HostCounts, InVerify},
     vectors::Vectors,
 };
 
@@ -298,140 +299,6 @@ impl KernelSettings {
     }
 }
 
-/// Packets by reason, indexed by [`Reason::index`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counts(Vec<u64>);
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self(vec![0; xdp_common::reason::REASON_SLOTS])
-    }
-}
-
-impl Counts {
-    /// Packets that met this reason.
-    #[must_use]
-    pub fn get(&self, reason: Reason) -> u64 {
-        self.0[reason.index()]
-    }
-
-    /// Adds packets to a reason.
-    pub fn add(&mut self, reason: Reason, packets: u64) {
-        self.0[reason.index()] = self.0[reason.index()].wrapping_add(packets);
-    }
-
-    /// Adds every reason of another.
-    pub fn add_all(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
-            *mine = mine.wrapping_add(*theirs);
-        }
-    }
-
-    /// Packets of every reason with this action.
-    #[must_use]
-    pub fn total(&self, action: Action) -> u64 {
-        Reason::ALL
-            .iter()
-            .filter(|reason| reason.action() == action)
-            .map(|reason| self.get(*reason))
-            .sum()
-    }
-
-    /// Reasons that were met at all, in the order of their indexes.
-    pub fn nonzero(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        Reason::ALL
-            .iter()
-            .map(|reason| (*reason, self.get(*reason)))
-            .filter(|(_, packets)| *packets > 0)
-    }
-
-    /// What was counted since `earlier`. A counter that went backwards was reset, and counts from zero.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .zip(&earlier.0)
-                .map(|(now, then)| now.checked_sub(*then).unwrap_or(*now))
-                .collect(),
-        )
-    }
-}
-
-/// A time span in which SYNs to an address were over a rate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Excess {
-    /// The first SYN over a rate.
-    pub since: MonotonicNs,
-    /// The last one so far.
-    pub last: MonotonicNs,
-}
-
-/// A time span that an address is in verify, entered by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InVerify {
-    /// Since when.
-    pub since: MonotonicNs,
-    /// Until when, unless it goes on being over its calm rate.
-    pub until: MonotonicNs,
-}
-
-impl InVerify {
-    /// Whether it goes on at an instant.
-    #[must_use]
-    pub fn is_on(self, now: MonotonicNs) -> bool {
-        self.until > now
-    }
-}
-
-/// The counters of one protected address, or (without an address) of all traffic to anything else.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AddressCounts {
-    /// Which; `None` for everything that is not protected.
-    pub address: Option<IpAddr>,
-    /// Packets since the maps were made, summed over the CPUs.
-    pub counts: Counts,
-    /// The latest excess over a rate, if there ever was one; it may be over.
-    pub excess: Option<Excess>,
-    /// Handshakes that listeners of this host completed, since the maps were made.
-    pub handshakes: u64,
-    /// The latest time in verify, if there ever was one; it may be over.
-    pub verify: Option<InVerify>,
-}
-
-/// A group, besides the counters of its addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupReading {
-    /// Its prefix.
-    pub prefix: IpNet,
-    /// The latest time in verify, if there ever was one; it may be over.
-    pub verify: Option<InVerify>,
-}
-
-/// What was counted besides the reasons, summed over the CPUs since the maps were made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct HostCounts {
-    /// Packets really dropped.
-    pub dropped: u64,
-    /// Packets that monitor mode let pass against their verdict.
-    pub would_drop: u64,
-    /// Samples that found no room because user space was slow.
-    pub samples_lost: u64,
-    /// Heavy sources that got no exact record.
-    pub sources_unrecorded: u64,
-}
-
-/// One reading of all counters.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CounterReading {
-    /// By address; one element without an address for the rest.
-    pub addresses: Vec<AddressCounts>,
-    /// Groups.
-    pub groups: Vec<GroupReading>,
-    /// Besides.
-    pub host: HostCounts,
-}
-
 /// One source that the kernel keeps an exact record of, because it was heavy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceUsage {
@@ -563,11 +430,19 @@ pub trait KernelTables: Send {
     /// Makes sources known, as if each had just completed a handshake. Tells how many were not known before.
     fn remember(&mut self, sources: &[IpAddr], now: MonotonicNs) -> Result<usize>;
 
-    /// Counters of every protected address and of everything else. Called once per poll: must stay cheap.
+    /// Counters of every protected address and of everything else.
     fn counters(&self) -> Result<CounterReading>;
+    /// Brings an earlier reading of these tables up to date, and tells what it gained. Called many times a second: must stay
+    /// cheap. Half a minute at most may lie between the two.
+    fn recount(&mut self, reading: &mut CounterReading) -> Result<Vec<Gain>> {
+        let now = self.counters()?;
+        let gains = now.since(reading);
+        *reading = now;
+        Ok(gains)
+    }
     /// Every recorded source, in no order. Walks a table: on demand only.
     fn sources(&self) -> Result<Vec<SourceUsage>>;
-    /// Who sends how much to protected addresses. Called once per poll.
+    /// Who sends how much to protected addresses. Called once a second.
     fn tally(&self, now: MonotonicNs) -> Result<TallyReading>;
     /// How full each map is. Walks tables: a few times a minute.
     fn fills(&self) -> Result<Vec<MapFill>>;
@@ -604,22 +479,4 @@ pub struct Sample {
     pub header: Vec<u8>,
     /// Length of the whole frame in bytes.
     pub frame_len: u32,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_since_an_earlier_reading() {
-        let (mut then, mut now) = (Counts::default(), Counts::default());
-        then.add(Reason::Syn, 10);
-        then.add(Reason::Tcp, 100);
-        now.add(Reason::Syn, 15);
-        now.add(Reason::Tcp, 3);
-        let delta = now.since(&then);
-        assert_eq!(delta.get(Reason::Syn), 5);
-        assert_eq!(delta.get(Reason::Tcp), 3, "a counter that was reset counts from zero");
-        assert_eq!(now.total(Action::Pass), 18);
-    }
 }

@@ -6,8 +6,9 @@ use super::{
     mode, print, sources,
 };
 use crate::{
-    control::api::{LargeListView, RatesView, StatusView},
+    control::api::{DetectionView, LargeListView, RatesView, StatusView},
     decide::say,
+    detect::Attack,
     tables::{MapFill, Mode},
 };
 
@@ -53,6 +54,9 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
         several => format!(", {several} groups"),
     };
     lines.push(("Protected", format!("{} addresses{groups}", status.protected)));
+    if let Some(detection) = &status.detection {
+        lines.extend(detected(detection));
+    }
     lines.push(("Over rate", say::some_of(&status.over_rate)));
     lines.push(("Verifying", say::some_of(&status.verifying)));
     if status.groups > 0 {
@@ -103,6 +107,46 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     );
     lines.extend(status.warnings.iter().map(|warning| ("Warning", warning.clone())));
     lines
+}
+
+fn detected(detection: &DetectionView) -> Vec<(&'static str, String)> {
+    let mut lines: Vec<_> = detection
+        .attacks
+        .iter()
+        .map(|found| ("Attack", attack(found)))
+        .collect();
+    match (detection.enabled, lines.is_empty()) {
+        (false, _) => lines.push(("Attack", "not looked for: detect.enabled is false".to_owned())),
+        (true, true) => lines.push(("Attack", "none".to_owned())),
+        (true, false) => {}
+    }
+    if detection.saturated {
+        let lost = print::rate(detection.receive_drops_pps);
+        let busy = print::share(detection.softirq);
+        let text = format!(
+            "{lost} packets/s lost before they can be judged, the busiest CPU is {busy} busy with packets: ask upstream"
+        );
+        lines.push(("Saturated", text));
+    }
+    lines
+}
+
+fn attack(found: &Attack) -> String {
+    let vectors: Vec<&str> = found.vectors.iter().map(|vector| vector.name()).collect();
+    let impact = if found.impact_seconds >= 1.0 {
+        format!(", customers hurt for {:.0} s", found.impact_seconds)
+    } else {
+        String::new()
+    };
+    format!(
+        "{} since {}: {}, up to {} packets/s and {} SYN/s{impact} (number {})",
+        found.subject,
+        say::instant(found.started),
+        vectors.join(", "),
+        print::rate(found.peaks.packets),
+        print::rate(found.peaks.syn),
+        found.id
+    )
 }
 
 fn one_list(list: &LargeListView) -> String {

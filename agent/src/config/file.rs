@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{Amplification, Burst, Interval, Rate, Span, Ttl};
+use super::{
+    detect::DetectSection,
+    units::{Amplification, Burst, Interval, Rate, Span, Ttl},
+};
 use crate::{
     ladder::{HighestRung, MethodChoice},
     tables::{ListAction, Mode, XdpMode},
@@ -58,6 +61,9 @@ pub struct ConfigFile {
     /// over all of them, each below its own rates, meets rates too. Both must have room: an address's
     /// and its group's.
     pub group: Vec<GroupSection>,
+    /// What is an attack, which `agent status` shows and people are told. Detection drops nothing by
+    /// itself.
+    pub detect: DetectSection,
     /// The socket that the other commands of `agent` speak to.
     pub control: Control,
     /// Prometheus metrics.
@@ -91,6 +97,7 @@ impl Default for ConfigFile {
             address: Vec::new(),
             list: Vec::new(),
             group: Vec::new(),
+            detect: DetectSection::default(),
             control: Control::default(),
             metrics: Metrics::default(),
             state: State::default(),
@@ -551,14 +558,15 @@ impl Default for Samples {
 #[serde(default)]
 #[schemars(inline)]
 pub struct Poll {
-    /// Time between two readings; the rates in `agent stats` are over this time.
+    /// Time between two readings of the counters, 100ms to 1m: so often detection looks. Rates for
+    /// people are over a second, or over this if it is longer.
     pub interval: Interval,
 }
 
 impl Default for Poll {
     fn default() -> Self {
         Self {
-            interval: Interval::SECOND,
+            interval: Interval::TENTH,
         }
     }
 }

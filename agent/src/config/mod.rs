@@ -1,5 +1,6 @@
 //! The configuration: the file as written, its units, its resolution into options, and what is wrong with it.
 
+pub mod detect;
 pub mod example;
 pub mod file;
 pub mod groups;

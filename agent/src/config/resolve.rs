@@ -13,6 +13,7 @@ use xdp_common::{layout::Capacity, retry::RetryLine};
 
 use super::{
     ConfigFile, Problem,
+    detect::DetectSection,
     file::{AddressOverride, Log, Verify},
     groups::{self, Group},
     lists::List,
@@ -86,6 +87,8 @@ pub struct Config {
     pub resolvers: Vec<IpAddr>,
     /// How addresses over their rate make SYNs prove their sources.
     pub verify: Verify,
+    /// What is an attack.
+    pub detect: DetectSection,
     /// Control socket.
     pub socket: PathBuf,
     /// Group of the control socket.
@@ -133,6 +136,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     resolver.check_paths();
     resolver.check_sizes();
     resolver.check_verify();
+    file.detect.check(&mut resolver.problems);
     let mut protected = resolver.protected();
     resolver.apply_overrides(&mut protected);
     let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
@@ -154,6 +158,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         amplification: file.amplification,
         resolvers: host.resolvers.clone(),
         verify: file.verify.clone(),
+        detect: file.detect.clone(),
         socket: file.control.socket.clone(),
         socket_group: file.control.group.clone(),
         metrics,

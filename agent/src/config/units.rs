@@ -262,6 +262,8 @@ impl fmt::Display for Span {
 pub struct Interval(Duration);
 
 impl Interval {
+    /// A tenth of a second.
+    pub const TENTH: Self = Self(Duration::from_millis(100));
     /// One second.
     pub const SECOND: Self = Self(Duration::from_secs(1));
 

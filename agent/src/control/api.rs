@@ -1,11 +1,15 @@
 //! The control socket's language: requests and answers as JSON. The server, the client and the command line's own
 //! `--json` use the same types, so what a script reads from the one it reads from the other.
 
+mod detection;
+
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use detection::DetectionView;
 
 use crate::{
     config::units::{Burst, Rate, Ttl},
@@ -586,6 +590,9 @@ pub struct StatusView {
     /// Large lists.
     #[serde(default)]
     pub lists: Vec<LargeListView>,
+    /// What is detected; absent when only the kernel was asked.
+    #[serde(default)]
+    pub detection: Option<DetectionView>,
     /// Rates to all protected addresses; absent when only the kernel was asked.
     pub rates: Option<RatesView>,
     /// What all sources together do; absent when only the kernel was asked.

@@ -71,6 +71,9 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
         format!("{:?}", old.log.level).to_lowercase(),
         format!("{:?}", new.log.level).to_lowercase(),
     );
+    for ((key, old), (_, new)) in old.detect.named().into_iter().zip(new.detect.named()) {
+        note(key, old, new);
+    }
     note("verify.hold", old.verify.hold.to_string(), new.verify.hold.to_string());
     note(
         "verify.answers_per_second",

@@ -6,6 +6,7 @@ use xdp_common::{Action, Reason};
 
 use crate::{
     clock::Now,
+    readings::gained,
     tables::{AddressCounts, CounterReading, Counts, Excess, GroupReading, HostCounts, InVerify},
 };
 
@@ -174,11 +175,7 @@ fn measured(reading: AddressCounts, earlier: Option<&AddressMeter>) -> AddressMe
     let delta = earlier
         .map(|earlier| reading.counts.since(&earlier.counts))
         .unwrap_or_default();
-    // As for the counts: a counter that went backwards was reset.
-    let handshakes_delta = earlier.map_or(0, |earlier| {
-        let now = reading.handshakes;
-        now.checked_sub(earlier.handshakes).unwrap_or(now)
-    });
+    let handshakes_delta = earlier.map_or(0, |earlier| gained(reading.handshakes, earlier.handshakes));
     AddressMeter {
         address: reading.address,
         counts: reading.counts,

@@ -99,6 +99,48 @@ pub struct HostObservation {
 }
 
 impl Rates {
+    /// Adds another subject's.
+    pub fn add(&mut self, other: &Self) {
+        let Self {
+            syn,
+            handshakes,
+            tcp,
+            udp,
+            icmp,
+            other: others,
+            fragments,
+            amplified,
+            malformed,
+            blocked,
+            blackholed,
+            passed,
+            dropped,
+            replied,
+            unanswered,
+            over_vectors,
+        } = self;
+        for (mine, theirs) in [
+            (syn, other.syn),
+            (handshakes, other.handshakes),
+            (tcp, other.tcp),
+            (udp, other.udp),
+            (icmp, other.icmp),
+            (others, other.other),
+            (fragments, other.fragments),
+            (amplified, other.amplified),
+            (malformed, other.malformed),
+            (blocked, other.blocked),
+            (blackholed, other.blackholed),
+            (passed, other.passed),
+            (dropped, other.dropped),
+            (replied, other.replied),
+            (unanswered, other.unanswered),
+            (over_vectors, other.over_vectors),
+        ] {
+            *mine += theirs;
+        }
+    }
+
     /// All packets.
     #[must_use]
     pub fn total(&self) -> f64 {

@@ -20,6 +20,7 @@ impl Engine {
     /// Tells what happened.
     pub(super) fn happened(&mut self, event: Event) {
         log(&event);
+        self.detecting.count(&event);
         let event = self.ledger.record_event(event);
         // Nobody follows: nothing is lost, the ledger has it.
         let _ = self.events.send(Arc::new(event));

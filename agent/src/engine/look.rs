@@ -5,13 +5,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use super::Engine;
 use crate::{
     clock::{Now, boot_id},
     decide::{KernelState, verify},
-    host::{Sysctl, Sysctls, TcpFacts},
+    host::{Sysctl, Sysctls, TcpFacts, load::Load},
     ladder::{Rung, Syncookies},
     ledger::{FormerSysctls, JournalEntry},
     listeners::{self, View},
@@ -37,6 +38,8 @@ pub(super) struct Watch {
     listeners_problem: Option<String>,
     /// Why sysctls that are to be set are not.
     sysctls_problem: Option<String>,
+    /// When the last look was that did not fail.
+    looked: Option<Now>,
     /// Why the last look failed.
     look_problem: Option<String>,
 }
@@ -70,6 +73,7 @@ impl Engine {
             Ok(tcp) => {
                 self.watch.look_problem = None;
                 self.note_changes(&tcp, now);
+                self.note_load(&tcp, now);
                 self.tcp = Arc::from(tcp);
                 self.follow_host();
                 self.set_sysctls(now);
@@ -147,6 +151,14 @@ impl Engine {
         self.watch.default_buffers.insert(tcp.sysctls.receive_memory[1]);
         if self.watch.quiet.is_none_or(|(sent, _)| sent != tcp.cookies_sent) {
             self.watch.quiet = Some((tcp.cookies_sent, now));
+        }
+    }
+
+    /// Notes how the host kept up since the last look.
+    fn note_load(&mut self, tcp: &TcpFacts, now: Now) {
+        if let Some(looked) = self.watch.looked.replace(now) {
+            let seconds = Duration::from_nanos(now.mono.0.saturating_sub(looked.mono.0)).as_secs_f64();
+            self.polls.load = Load::between(&self.tcp, tcp, seconds, &self.config.interfaces);
         }
     }
 

@@ -2,6 +2,7 @@
 //! Every method takes the instant from outside, so that tests own the clock.
 
 mod commands;
+mod detect;
 mod events;
 mod lists;
 mod look;
@@ -12,8 +13,10 @@ pub mod start;
 use std::sync::Arc;
 
 pub use commands::detached;
+use detect::Detecting;
 use jiff::Timestamp;
 use look::Watch;
+use poll::Polls;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
@@ -57,8 +60,8 @@ pub struct Engine {
     fills: Arc<Vec<MapFill>>,
     programs: Arc<Vec<ProgramStats>>,
     samples: Arc<Vec<Sample>>,
-    polls: u64,
-    poll_problem: Option<String>,
+    polls: Polls,
+    detecting: Detecting,
     lasting_warnings: Vec<String>,
     started: Timestamp,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -229,6 +232,7 @@ impl Engine {
             fills: Arc::clone(&self.fills),
             programs: Arc::clone(&self.programs),
             samples: Arc::clone(&self.samples),
+            detection: self.detection(),
             ledger: self.ledger_health(),
             warnings: self.warnings(now),
         }
@@ -245,7 +249,7 @@ impl Engine {
             .chain(links)
             .chain(self.host_warnings())
             .chain(self.list_warnings(now))
-            .chain(self.poll_problem.clone())
+            .chain(self.polls.warnings())
             .collect()
     }
 }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::{broadcast, watch};
 
-use super::{Engine, SetLogLevel, events, look::Watch, read_list};
+use super::{Engine, SetLogLevel, detect::Detecting, events, look::Watch, poll::Polls, read_list};
 use crate::{
     apply::apply,
     clock::Now,
@@ -17,7 +17,7 @@ use crate::{
     host::{Host, TcpFacts},
     ledger::{JournalEntry, Ledger},
     overrides::{ADOPTED, Change, Overrides},
-    snapshot::{LedgerHealth, Snapshot},
+    snapshot::{Detection, LedgerHealth, Snapshot},
     tables::{KernelTables, LinkState},
 };
 
@@ -67,8 +67,11 @@ impl Engine {
         // may anybody be asked for a proof.
         warnings.extend(watch_handshakes(&mut *tables, &*host, &kernel, now));
         attach_all(&mut *tables, &config).map_err(|refusal| leave_nothing_useless(&mut *tables, refusal))?;
-        let meter = Meter::first(tables.counters()?, now);
+        let reading = tables.counters()?;
+        let meter = Meter::first(reading.clone(), now);
         warnings.extend(unclear);
+        let (detecting, forgotten) = Detecting::begin(&ledger);
+        warnings.extend(forgotten);
         warnings.extend(config.warnings.iter().map(ToString::to_string));
         let watch = Watch::begin(&tcp, now);
         let first = first_snapshot(config, overrides, kernel, meter, tcp, now);
@@ -91,8 +94,8 @@ impl Engine {
             fills: Arc::default(),
             programs: Arc::default(),
             samples: Arc::default(),
-            polls: 0,
-            poll_problem: None,
+            polls: Polls::begin(reading, now),
+            detecting,
             lasting_warnings: warnings,
             started: now.wall,
             snapshots: watch::Sender::new(Arc::new(first)),
@@ -132,6 +135,7 @@ fn first_snapshot(
         fills: Arc::default(),
         programs: Arc::default(),
         samples: Arc::default(),
+        detection: Detection::default(),
         ledger: LedgerHealth::default(),
         warnings: Vec::new(),
     }

@@ -9,7 +9,7 @@ use prometheus_client::{
     metrics::MetricType,
 };
 use tokio::sync::watch;
-use xdp_common::{Reason, Vector};
+use xdp_common::Vector;
 
 use crate::{
     control::view::rungs,
@@ -50,6 +50,7 @@ impl Collector for Exporter {
         talkers(&mut out, &snapshot)?;
         thresholds(&mut out, &snapshot)?;
         ladder(&mut out, &snapshot)?;
+        super::attacks::attacks(&mut out, &snapshot)?;
         super::groups::groups(&mut out, &snapshot)?;
         lists(&mut out, &snapshot)?;
         large_lists(&mut out, &snapshot)?;
@@ -144,29 +145,31 @@ fn name_of(address: Option<std::net::IpAddr>) -> String {
 }
 
 fn packets(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
+    // Thousands of addresses with dozens of reasons each, nearly all of which they never meet: those are left out.
     let by_reason = snapshot.meter.addresses.iter().flat_map(|meter| {
-        Reason::ALL.iter().map(move |reason| {
+        meter.counts.nonzero().map(move |(reason, packets)| {
             let labels = vec![
                 ("address", name_of(meter.address)),
                 ("reason", reason.name().to_owned()),
                 ("action", reason.action().name().to_owned()),
             ];
-            (labels, meter.counts.get(*reason))
+            (labels, packets)
         })
     });
     out.counters(
         "packets",
-        "Packets by destination, reason and what the verdict is in enforce mode",
+        "Packets by destination, reason and what the verdict is in enforce mode; absent before the first one",
         by_reason,
     )?;
     let handshakes = snapshot
         .meter
         .addresses
         .iter()
+        .filter(|meter| meter.handshakes > 0)
         .filter_map(|meter| Some((vec![("address", meter.address?.to_string())], meter.handshakes)));
     out.counters(
         "handshakes",
-        "TCP handshakes that listeners of this host completed, by address",
+        "TCP handshakes that listeners of this host completed, by address; absent before the first one",
         handshakes,
     )?;
     let host = snapshot.meter.host;
@@ -196,14 +199,14 @@ fn rates(out: &mut Writer<'_>, snapshot: &Snapshot) -> fmt::Result {
         .addresses
         .iter()
         .map(|found| (labels(found.address), meter.per_second(syns(&found.delta))));
-    out.gauges("address_syns_per_second", "SYNs per second over the last poll", syn)?;
+    out.gauges("address_syns_per_second", "SYNs per second over the last second", syn)?;
     let dropped = meter
         .addresses
         .iter()
         .map(|found| (labels(found.address), meter.per_second(by_action(&found.delta)[1])));
     out.gauges(
         "address_drops_per_second",
-        "Packets per second whose verdict is drop, over the last poll",
+        "Packets per second whose verdict is drop, over the last second",
         dropped,
     )?;
     let over = meter

@@ -1,8 +1,9 @@
-//! What the agent must know of the host it runs on: interfaces and their addresses, default gateways, resolvers, its TCP.
-//! Read through netlink, `/proc/sys/net` and `/etc/resolv.conf`; nothing here changes anything but a sysctl when the
+//! What the agent must know of the host it runs on: interfaces and their addresses, default gateways, resolvers, its TCP, and
+//! whether it keeps up. Read through netlink, `/proc` and `/etc/resolv.conf`; nothing here changes anything but a sysctl when the
 //! configuration asks for it.
 
 mod chosen;
+pub mod load;
 pub mod sockets;
 mod sysctls;
 mod tcp;
@@ -74,6 +75,8 @@ pub struct Interface {
     pub addresses: Vec<IpAddr>,
     /// Its MTU in bytes; 0 where the kernel does not tell.
     pub mtu: u32,
+    /// Packets that it lost so far because nobody took them in time.
+    pub receive_drops: u64,
 }
 
 /// The host as it is now.
@@ -183,11 +186,12 @@ async fn read_interfaces(handle: &rtnetlink::Handle) -> Result<Vec<Interface>, r
     let mut links = handle.link().get().execute();
     while let Some(link) = links.try_next().await? {
         let mut name = None;
-        let mut mtu = 0;
+        let (mut mtu, mut receive_drops) = (0, 0);
         for attribute in link.attributes {
             match attribute {
                 LinkAttribute::IfName(found) => name = Some(found),
                 LinkAttribute::Mtu(found) => mtu = found,
+                LinkAttribute::Stats64(found) => receive_drops = load::receive_drops(&found),
                 _ => {}
             }
         }
@@ -198,6 +202,7 @@ async fn read_interfaces(handle: &rtnetlink::Handle) -> Result<Vec<Interface>, r
                     name,
                     addresses: Vec::new(),
                     mtu,
+                    receive_drops,
                 },
             );
         }

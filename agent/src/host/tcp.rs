@@ -1,11 +1,16 @@
-//! The host's TCP as it is now: looked at each second, because listeners come and go, addresses move from host to host,
+//! The host's TCP as it is now, and how busy the host is: looked at each second, because listeners come and go, addresses move from host to host,
 //! and sysctls are changed behind our back.
 
 use std::{collections::BTreeSet, fs, io, net::IpAddr};
 
 use anyhow::Context as _;
 
-use super::{HostFacts, Interface, Listening, Sysctls, chosen::Choices, sockets};
+use super::{
+    HostFacts, Interface, Listening, Sysctls,
+    chosen::Choices,
+    load::{self, CpuTime},
+    sockets,
+};
 
 /// One look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub struct TcpFacts {
     pub listening: Vec<Listening>,
     /// Cookies that the kernel itself sent so far (`SyncookiesSent`).
     pub cookies_sent: u64,
+    /// The time of each CPU so far.
+    pub cpus: Vec<CpuTime>,
     /// What could not be looked at, and why.
     pub problems: Vec<String>,
 }
@@ -69,6 +76,7 @@ impl TcpFacts {
             interfaces,
             listening,
             cookies_sent: cookies_sent().unwrap_or(0),
+            cpus: load::cpu_times().unwrap_or_default(),
             problems,
         }
     }

@@ -10,8 +10,8 @@ use xdp_common::{
     Address, AddressPolicy, Rung, address_index, group::GroupEntry, layout::RateBucket, map_name, rate, vector::look,
 };
 
-use super::{addresses, convert, maps::Maps, vectors};
-use crate::tables::{GroupReading, GroupState, InVerify, MonotonicNs, Result, TableError, Vectors};
+use super::{addresses, convert, counters, maps::Maps, vectors};
+use crate::tables::{GroupReading, GroupState, Result, TableError, Vectors};
 
 /// The setting that decides how many there can be.
 const SETTING: &str = "limits.groups";
@@ -146,13 +146,9 @@ impl Groups {
                 .address_rate
                 .get(&place.policy.slot, 0)
                 .map_err(|error| convert::failed("read", map_name::ADDRESS_RATE, &error))?;
-            let verify = (rate.verify_until_ns != 0).then_some(InVerify {
-                since: MonotonicNs(rate.verify_since_ns),
-                until: MonotonicNs(rate.verify_until_ns),
-            });
             Ok(GroupReading {
                 prefix: *prefix,
-                verify,
+                verify: counters::in_verify(&rate),
             })
         };
         self.places.iter().map(reading).collect()

@@ -42,13 +42,10 @@ pub(super) struct Maps {
     pub(super) vector_cpu: PerCpuArray<MapData, VectorLocal>,
     pub(super) sources: HashMap<MapData, Address, SourceRecord>,
     pub(super) source_local: PerCpuArray<MapData, SourceLocal>,
-    pub(super) cpu: PerCpuArray<MapData, CpuState>,
     pub(super) known: Array<MapData, KnownBucket>,
     pub(super) maybe_known: Array<MapData, MaybeKnown>,
     pub(super) retry: Array<MapData, RetryLine>,
     pub(super) listeners: HashMap<MapData, ListenerKey, ListenerFacts>,
-    pub(super) tally: PerCpuArray<MapData, tally::Set>,
-    pub(super) distinct: PerCpuArray<MapData, Distinct>,
     generation: u64,
 }
 
@@ -77,13 +74,10 @@ impl Maps {
             vector_cpu: open(pins, map_name::VECTOR_CPU, Map::PerCpuArray)?,
             sources: open(pins, map_name::SOURCES, Map::LruHashMap)?,
             source_local: open(pins, map_name::SOURCE_LOCAL, Map::PerCpuArray)?,
-            cpu: open(pins, map_name::CPU, Map::PerCpuArray)?,
             known: open(pins, map_name::KNOWN, Map::Array)?,
             maybe_known: open(pins, map_name::MAYBE_KNOWN, Map::Array)?,
             retry: open(pins, map_name::RETRY, Map::Array)?,
             listeners: open(pins, map_name::LISTENERS, Map::HashMap)?,
-            tally: open(pins, map_name::TALLY, Map::PerCpuArray)?,
-            distinct: open(pins, map_name::DISTINCT, Map::PerCpuArray)?,
             generation: u64::from(info(pins, map_name::SETTINGS)?.id()),
         })
     }

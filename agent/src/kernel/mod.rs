@@ -6,6 +6,7 @@
 mod addresses;
 mod answers;
 mod attach;
+mod batch;
 mod bpffs;
 mod convert;
 mod counters;
@@ -26,6 +27,7 @@ mod run;
 mod samples;
 mod settings;
 mod sources;
+mod syscall;
 mod tally;
 mod vectors;
 
@@ -33,6 +35,7 @@ use std::{
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use aya::Ebpf;
@@ -41,11 +44,12 @@ use ipnet::IpNet;
 use xdp_common::map_name;
 
 use crate::tables::{
-    AddressState, CounterReading, GroupState, KernelSettings, KernelTables, LinkState, ListEntry, ListImage,
+    AddressState, CounterReading, Gain, GroupState, KernelSettings, KernelTables, LinkState, ListEntry, ListImage,
     ListPackets, Listener, MapFill, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
 };
 use crate::traffic::TallyReading;
 use addresses::Addresses;
+use counters::Counters;
 use groups::{Groups, Membership};
 use list::SourceList;
 use list_table::ListTable;
@@ -53,6 +57,7 @@ use listeners::Listeners;
 use maps::Maps;
 use pins::Pins;
 use samples::Samples;
+use tally::Tallies;
 
 pub use filter::mark;
 pub use requirements::missing_feature;
@@ -113,6 +118,9 @@ pub struct Kernel {
     lists: ListTable,
     listeners: Listeners,
     samples: Samples,
+    /// Readers with buffers of their own, which are nobody else's affair.
+    counters: Mutex<Counters>,
+    tallies: Mutex<Tallies>,
     program: Option<Loaded>,
 }
 
@@ -206,6 +214,8 @@ impl Kernel {
             lists: ListTable::open(&pins)?,
             listeners: Listeners::read(&maps, &addresses, capacity)?,
             samples: Samples::open(&pins)?,
+            counters: Mutex::new(Counters::open(&pins)?),
+            tallies: Mutex::new(Tallies::open(&pins)?),
             bpffs: bpffs.to_owned(),
             pins,
             maps,
@@ -227,6 +237,11 @@ impl Kernel {
     }
 }
 
+/// A reader that panicked left nothing that the next one minds.
+fn lock<T>(reader: &Mutex<T>) -> MutexGuard<'_, T> {
+    reader.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl KernelTables for Kernel {
     fn generation(&self) -> u64 {
         self.maps.generation()
@@ -245,6 +260,9 @@ impl KernelTables for Kernel {
     }
 
     fn put_address(&mut self, state: &AddressState) -> Result<()> {
+        if self.addresses.slot(state.address).is_none() {
+            lock(&self.counters).forget_places();
+        }
         self.addresses
             .put(&mut self.maps, state, self.groups.membership(state.group))
     }
@@ -253,6 +271,7 @@ impl KernelTables for Kernel {
         let Some(slot) = self.addresses.slot(address) else {
             return Ok(());
         };
+        lock(&self.counters).forget_places();
         self.addresses.remove(&mut self.maps, address)?;
         self.listeners.remove_all_of(&mut self.maps, address, slot)
     }
@@ -326,9 +345,15 @@ impl KernelTables for Kernel {
     }
 
     fn counters(&self) -> Result<CounterReading> {
-        let mut reading = counters::read(&self.maps, &self.addresses)?;
+        let mut reading = lock(&self.counters).read(&self.addresses)?;
         reading.groups = self.groups.readings(&self.maps)?;
         Ok(reading)
+    }
+
+    fn recount(&mut self, reading: &mut CounterReading) -> Result<Vec<Gain>> {
+        let gains = lock(&self.counters).recount(&self.addresses, reading)?;
+        reading.groups = self.groups.readings(&self.maps)?;
+        Ok(gains)
     }
 
     fn sources(&self) -> Result<Vec<SourceUsage>> {
@@ -336,7 +361,7 @@ impl KernelTables for Kernel {
     }
 
     fn tally(&self, now: MonotonicNs) -> Result<TallyReading> {
-        tally::read(&self.maps, now)
+        lock(&self.tallies).read(now)
     }
 
     fn fills(&self) -> Result<Vec<MapFill>> {

@@ -8,6 +8,8 @@ use std::{
 
 use nix::libc;
 
+use super::syscall::bpf;
+
 /// `BPF_F_MMAPABLE` (include/uapi/linux/bpf.h): a table of millions of words is filled through its memory, not by a call for
 /// each.
 const MMAPABLE: u32 = 1 << 10;
@@ -91,13 +93,4 @@ pub(super) fn clear(outer: &impl AsFd) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-fn bpf<T>(command: libc::c_long, attributes: &mut T) -> io::Result<i32> {
-    // SAFETY: the attributes live as long as the call, with their length beside them; the structures are those of the kernel.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(result as i32)
 }

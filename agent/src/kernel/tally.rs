@@ -1,46 +1,58 @@
-//! Reads the tally: one system call for each set of records, and what each CPU counted in all.
+//! Reads the tally: sets of records, many at once, and what each CPU counted in all.
 
-use aya::maps::{MapData, PerCpuArray};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use xdp_common::{
-    Address,
+    Address, CpuState,
     distinct::{self, Distinct},
     map_name,
     tally::{Kind, Record, SETS, Seen, Set},
 };
 
-use super::{convert, maps::Maps};
+use super::{batch::Reader, pins::Pins};
 use crate::{
-    tables::{MonotonicNs, Result},
+    tables::{MonotonicNs, Result, TableError},
     traffic::{Tallied, TallyReading, Traffic},
 };
 
-pub(super) fn read(maps: &Maps, now: MonotonicNs) -> Result<TallyReading> {
-    let cpus = maps
-        .cpu
-        .get(&0, 0)
-        .map_err(|error| convert::failed("read", map_name::CPU, &error))?;
-    Ok(TallyReading {
-        totals: cpus.iter().map(|cpu| traffic(&cpu.tallied)).collect(),
-        sources: records(&maps.tally, Kind::Source)?,
-        prefixes: records(&maps.tally, Kind::Prefix)?,
-        distinct_sources: distinct_sources(&maps.distinct, now)?,
-    })
+/// Readers of the tally's maps.
+pub(super) struct Tallies {
+    sets: Reader<Set>,
+    cpus: Reader<CpuState>,
+    distinct: Reader<Distinct>,
 }
 
-fn records(map: &PerCpuArray<MapData, Set>, kind: Kind) -> Result<Vec<Tallied>> {
-    let mut found = Vec::new();
-    let first = kind as u32 * SETS;
-    for index in first..first + SETS {
-        let cpus = map
-            .get(&index, 0)
-            .map_err(|error| convert::failed("read", map_name::TALLY, &error))?;
-        for (cpu, set) in cpus.iter().enumerate() {
-            let begun = set.records.iter().filter(|record| record.since_ns != 0);
-            found.extend(begun.map(|record| tallied(cpu, record, kind)));
-        }
+impl Tallies {
+    pub(super) fn open(pins: &Pins) -> Result<Self> {
+        let cpus = aya::util::nr_cpus()
+            .map_err(|(file, error)| TableError::Kernel(format!("cannot count the CPUs: {file}: {error}")))?;
+        Ok(Self {
+            sets: Reader::open(pins, map_name::TALLY, cpus)?,
+            cpus: Reader::open(pins, map_name::CPU, cpus)?,
+            distinct: Reader::open(pins, map_name::DISTINCT, cpus)?,
+        })
     }
-    Ok(found)
+
+    pub(super) fn read(&mut self, now: MonotonicNs) -> Result<TallyReading> {
+        Ok(TallyReading {
+            totals: self.cpus.get(0)?.iter().map(|cpu| traffic(&cpu.tallied)).collect(),
+            sources: self.records(Kind::Source)?,
+            prefixes: self.records(Kind::Prefix)?,
+            distinct_sources: distinct_sources(self.distinct.get(0)?, now),
+        })
+    }
+
+    fn records(&mut self, kind: Kind) -> Result<Vec<Tallied>> {
+        let mut found = Vec::new();
+        let first = kind as u32 * SETS;
+        self.sets.read(first..first + SETS, |_, cpus| {
+            for (cpu, set) in cpus.iter().enumerate() {
+                let begun = set.records.iter().filter(|record| record.since_ns != 0);
+                found.extend(begun.map(|record| tallied(cpu, record, kind)));
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
 }
 
 fn tallied(cpu: usize, record: &Record, kind: Kind) -> Tallied {
@@ -70,15 +82,7 @@ const fn traffic(seen: &Seen) -> Traffic {
 }
 
 /// Different sources in the last window that is over. A CPU that had no packet in it has no registers of it.
-fn distinct_sources(map: &PerCpuArray<MapData, Distinct>, now: MonotonicNs) -> Result<Option<f64>> {
-    let cpus = map
-        .get(&0, 0)
-        .map_err(|error| convert::failed("read", map_name::DISTINCT, &error))?;
+fn distinct_sources(cpus: &[Distinct], now: MonotonicNs) -> Option<f64> {
     let window = (now.0 >> distinct::WINDOW_SHIFT).saturating_sub(1);
-    if window == 0 {
-        return Ok(None);
-    }
-    Ok(Some(distinct::estimate(
-        cpus.iter().filter_map(|cpu| cpu.of_window(window)),
-    )))
+    (window > 0).then(|| distinct::estimate(cpus.iter().filter_map(|cpu| cpu.of_window(window))))
 }

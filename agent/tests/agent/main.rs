@@ -1,6 +1,7 @@
 //! Tests of the agent without a kernel: its tables are a fake in memory, its ledger and sockets are real.
 
 mod api;
+mod attacks;
 mod cli;
 mod config;
 mod engine;

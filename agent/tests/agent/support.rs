@@ -309,6 +309,7 @@ pub(crate) fn host() -> HostFacts {
         name: name.to_owned(),
         addresses: addresses.iter().map(|text| address(text)).collect(),
         mtu: 1_500,
+        receive_drops: 0,
     };
     HostFacts {
         interfaces: vec![

@@ -1,5 +1,6 @@
 //! Answers from a snapshot, and, while the daemon is dead, from the kernel's tables alone.
 
+mod detection;
 mod groups;
 mod large;
 mod rungs;
@@ -258,6 +259,7 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
         sources: Some(talkers::all(snapshot)),
         busiest: talkers::busiest(snapshot, BUSIEST),
         lists: large_lists(snapshot),
+        detection: Some(detection::detection(&snapshot.detection)),
         groups_verifying: groups_verifying(&snapshot.kernel, &snapshot.meter, snapshot.now),
         maps: snapshot.fills.to_vec(),
         programs: snapshot.programs.to_vec(),
@@ -318,6 +320,7 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
         allowed: count(ListAction::Allow),
         blocked: count(ListAction::Block),
         lists: Vec::new(),
+        detection: None,
         rates: None,
         sources: None,
         busiest: Vec::new(),

@@ -1,0 +1,134 @@
+//! The detector in the engine: each tick goes through it, what it finds happens, and what it learns is kept.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use super::Engine;
+use crate::{
+    clock::Now,
+    detect::{Attack, Baselines, Detector, Event, HostObservation, Subject, Tick},
+    ledger::Ledger,
+    snapshot::Detection,
+};
+
+/// The detector and what it works with.
+#[derive(Debug)]
+pub(super) struct Detecting {
+    detector: Detector,
+    baselines: Baselines,
+    /// How often each kind of event happened since the start.
+    happened: BTreeMap<&'static str, u64>,
+}
+
+impl Detecting {
+    /// Goes on where the ledger says that an earlier agent stopped. The sentences tell what of it cannot be had.
+    pub(super) fn begin(ledger: &Ledger) -> (Self, Vec<String>) {
+        let mut forgotten = Vec::new();
+        let open = ledger.open_attacks().unwrap_or_else(|error| {
+            forgotten.push(format!(
+                "attacks that went on when the agent stopped are not gone on with: {error}"
+            ));
+            Vec::new()
+        });
+        let kept = ledger.baselines().unwrap_or_else(|error| {
+            forgotten.push(format!("what is usual must be learned anew: {error}"));
+            Vec::new()
+        });
+        let baseline = |(subject, _, learned): (Subject, Timestamp, Vec<u8>)| match serde_json::from_slice(&learned) {
+            Ok(baseline) => Some((subject, baseline)),
+            Err(error) => {
+                forgotten.push(format!("what is usual for {subject} must be learned anew: {error}"));
+                None
+            }
+        };
+        let baselines = Baselines::kept(kept.into_iter().filter_map(baseline).collect::<Vec<_>>());
+        let detecting = Self {
+            detector: Detector::new(ledger.next_attack_id(), open),
+            baselines,
+            happened: BTreeMap::new(),
+        };
+        (detecting, forgotten)
+    }
+
+    pub(super) fn count(&mut self, event: &Event) {
+        *self.happened.entry(event.what.name()).or_default() += 1;
+    }
+}
+
+impl Engine {
+    /// Has the detector look at a tick; true when something happened.
+    pub(super) fn detect(&mut self, tick: Tick) -> bool {
+        let section = &self.config.detect;
+        let tick = if section.enabled {
+            tick
+        } else {
+            // Nothing is watched: attacks that were open end.
+            Tick {
+                subjects: Vec::new(),
+                host: HostObservation::default(),
+                ..tick
+            }
+        };
+        let detecting = &mut self.detecting;
+        let events = detecting.detector.tick(&tick, &section.policy(), &detecting.baselines);
+        if events.is_empty() {
+            return false;
+        }
+        // First the attacks, which the events name.
+        self.keep_attacks();
+        for event in events {
+            self.happened(event);
+        }
+        true
+    }
+
+    /// Has the ledger keep attacks as they are now, and what was learned of what is usual.
+    pub(super) fn keep_detected(&mut self, now: Now) {
+        self.keep_attacks();
+        let detecting = &mut self.detecting;
+        let lessons = detecting.detector.take_lessons();
+        if lessons.is_empty() {
+            return;
+        }
+        detecting.baselines.learn(lessons);
+        let kernel = &self.kernel;
+        detecting.baselines.retain(|subject| match subject {
+            Subject::Address(address) => kernel.addresses.contains_key(address),
+            Subject::Group(prefix) => kernel.groups.contains_key(prefix),
+        });
+        let learned = detecting.baselines.take_changed().into_iter();
+        let learned: Vec<(Subject, Vec<u8>)> = learned
+            .filter_map(|(subject, baseline)| match serde_json::to_vec(&baseline) {
+                Ok(text) => Some((subject, text)),
+                Err(error) => {
+                    tracing::error!("cannot keep what is usual for {subject}: {error}");
+                    None
+                }
+            })
+            .collect();
+        if !learned.is_empty() {
+            self.ledger.put_baselines(now.wall, learned);
+        }
+    }
+
+    /// Attacks that go on, and those that ended in the latest tick.
+    fn keep_attacks(&mut self) {
+        for attack in self.detecting.detector.attacks() {
+            self.ledger.put_attack(attack);
+        }
+    }
+
+    /// How detection stands, for everybody who asks.
+    pub(super) fn detection(&self) -> Detection {
+        let open = self.detecting.detector.attacks().iter();
+        let attacks: Vec<Attack> = open.filter(|attack| attack.ended.is_none()).cloned().collect();
+        Detection {
+            enabled: self.config.detect.enabled,
+            attacks: Arc::new(attacks),
+            saturated: self.detecting.detector.is_host_saturated(),
+            load: self.polls.load,
+            happened: self.detecting.happened.clone(),
+        }
+    }
+}
