@@ -10,8 +10,12 @@ use super::{
 const LEAST_SEGMENTS: f64 = 3.0;
 /// A client that meets a blackhole sends its SYN again so many times within the first seconds.
 const RETRANSMISSIONS: f64 = 4.0;
+/// Deviations of mere chance between SYNs and handshakes that are usual.
+const CHANCE: f64 = 6.0;
 /// Unproven SYNs over the lower bar must be this share of all SYNs: failures grow with a crowd, too.
 const SOFT_SHARE: f64 = 0.25;
+/// Twice as soon at most: the handshakes of a sudden crowd come within a second.
+const MOST_HASTE: f64 = 2.0;
 /// TCP may rise by so many times more than other vectors: an upload is no attack.
 const TCP_FACTOR: f64 = 2.0;
 
@@ -39,7 +43,8 @@ impl Bars {
     /// Bars for a threshold of SYNs per second, given what is usual.
     pub(super) fn of(threshold: Option<f64>, policy: &DetectPolicy, usual: Option<&Usual>) -> Self {
         let threshold = threshold.filter(|rate| rate.is_finite() && *rate > 0.0);
-        let high = usual.map_or(0.0, |usual| usual.unproven.high);
+        // Handshakes and their SYNs are counted in different ticks: their difference has the chance of both.
+        let high = usual.map_or(0.0, |usual| usual.unproven.high + CHANCE * usual.syn.level.sqrt());
         let most = threshold.map_or(f64::INFINITY, |rate| rate * policy.threshold_share);
         // However much was learned: more unproven SYNs than the whole threshold are no everyday life.
         let hard = threshold.map_or(f64::INFINITY, |rate| most.max(high.min(rate)));
@@ -74,6 +79,15 @@ impl Bars {
     pub(super) fn is_soft(&self, parts: &Parts) -> bool {
         let unproven = parts.unproven();
         unproven > self.soft && unproven > SOFT_SHARE * parts.syn
+    }
+
+    /// By how much more than time evidence for the lower bar counts: what is far above it is told sooner.
+    pub(super) fn haste(&self, parts: &Parts) -> f64 {
+        if self.soft.is_finite() {
+            (parts.unproven() / self.soft).clamp(1.0, MOST_HASTE)
+        } else {
+            1.0
+        }
     }
 
     /// The vector (an index of [`OTHERS`]) that what is over a limit most likely belongs to: the kernel counts them

@@ -53,8 +53,10 @@ impl Causes {
     }
 
     /// True if an attack that is open goes on in this tick: half of each bar is enough.
-    pub(super) fn go_on(now: &Parts, bars: &Bars) -> bool {
-        now.unproven() > bars.end
+    pub(super) fn go_on(signals: &Signals, bars: &Bars) -> bool {
+        let now = &signals.now;
+        // The mean too: one odd tick is no excess.
+        now.unproven().min(signals.mean.unproven()) > bars.end
             || now.over_vectors > bars.refused / 2.0
             || OTHERS.iter().enumerate().any(|(index, vector)| {
                 let half = bars.others[index] / 2.0;
@@ -111,8 +113,8 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Weighs a tick; gives the causes that count now.
-    pub(super) fn weigh(&mut self, causes: Causes, seconds: f64) -> Causes {
+    /// Weighs a tick; gives the causes that count now. `haste` is how much more than time counts for the lower bar.
+    pub(super) fn weigh(&mut self, causes: Causes, seconds: f64, haste: f64) -> Causes {
         let mut counting = Causes::default();
         if causes.is_empty() && !self.some {
             return counting;
@@ -123,7 +125,8 @@ impl Evidence {
             if causes.0 & (1 << cause) == 0 {
                 *held = (*held - seconds / 2.0).max(0.0);
             } else {
-                *held = (*held + seconds).min(needed);
+                let weight = if cause == SOFT { haste } else { 1.0 };
+                *held = (*held + weight * seconds).min(needed);
                 counting.set(cause, *held >= needed);
             }
             self.some |= *held > 0.0;

@@ -8,7 +8,7 @@ use super::{
     baseline::Usual,
     evidence::{Causes, Evidence},
     lesson::Sums,
-    signal::{Filter, Signals, Weights},
+    signal::{Filter, Signals, Weights, sound},
 };
 
 /// Completed handshakes below this share of what was before are few.
@@ -177,7 +177,9 @@ impl Watched {
     /// Takes in a tick.
     pub(super) fn next(&mut self, seen: &Observation, span: &Span) -> Outcome {
         let whole = self.filter.next(seen, self.bars.expected, span.weights);
-        let signals = match self.explained.take() {
+        let explained = self.explained.take();
+        let alone = explained.is_none();
+        let signals = match explained {
             Some(explained) => whole.without(&explained),
             None => whole,
         };
@@ -185,10 +187,14 @@ impl Watched {
         // Where handshakes are not counted, the kernel must say that a rate is exceeded.
         let excess_needed = !standing.counts_handshakes && !standing.excess;
         let holding = Causes::of(&signals, &self.bars, excess_needed);
-        let causes = self.evidence.weigh(holding, span.seconds());
+        let haste = self.bars.haste(&signals.mean);
+        let causes = self.evidence.weigh(holding, span.seconds(), haste);
         self.note_onset(&signals, span);
         let (fell, hurt) = self.falls(&signals);
-        let finding = self.finding(seen, &signals, fell, span);
+        let excess = standing.excess && alone;
+        // What a blackhole keeps out completes nothing: that is no news.
+        let news = fell && sound(seen.rates.blackholed) <= 0.0;
+        let finding = self.finding(seen, &signals, news, excess, span);
         if self.open.is_some() || !holding.is_empty() || fell || self.onset.is_some() {
             self.sums.amiss(span.seconds());
         } else {
@@ -197,7 +203,7 @@ impl Watched {
         }
         Outcome {
             causes,
-            goes_on: Causes::go_on(&signals.now, &self.bars),
+            goes_on: Causes::go_on(&signals, &self.bars),
             hurt,
             finding,
         }
@@ -228,7 +234,14 @@ impl Watched {
         )
     }
 
-    fn finding(&mut self, seen: &Observation, signals: &Signals, fell: bool, span: &Span) -> Option<Finding> {
+    fn finding(
+        &mut self,
+        seen: &Observation,
+        signals: &Signals,
+        fell: bool,
+        excess: bool,
+        span: &Span,
+    ) -> Option<Finding> {
         let (now, before) = (signals.mean.answered, self.filter.usual().map_or(0.0, |usual| usual.0));
         // A group's fall is that of its addresses.
         let fell = fell && matches!(self.subject, Subject::Address(_));
@@ -236,7 +249,7 @@ impl Watched {
             return Some(Finding::Falling { now, before });
         }
         let mean = &signals.mean;
-        let many = mean.syn > self.bars.busy || (seen.standing.excess && mean.syn > self.bars.end);
+        let many = mean.syn > self.bars.busy || (excess && mean.syn > self.bars.end);
         let real = seen.standing.counts_handshakes && mean.answered > BUSY_SHARE * mean.syn;
         let busy = many && real && self.open.is_none();
         self.busy

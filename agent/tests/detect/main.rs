@@ -1,0 +1,12 @@
+//! Tests of detection on traces: what it finds, when, and what it leaves alone. `docs/detection.md` is made from them:
+//! `cargo test -p agent --test detect -- --ignored write` writes it anew.
+
+mod baselines;
+mod properties;
+mod recorded;
+mod run;
+mod scenarios;
+mod table;
+mod traces;
+mod week;
+mod world;
