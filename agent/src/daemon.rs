@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    capabilities,
+    capabilities, capture,
     clock::Now,
     command::Message,
     config::{self, Config},
@@ -25,6 +25,7 @@ use crate::{
     ledger::Ledger,
     lock::Lock,
     logging,
+    notify::{Keeper, Notifier},
     shutdown::{Asked, Signals},
     snapshot::Snapshot,
     tables::KernelTables,
@@ -32,6 +33,8 @@ use crate::{
 
 /// Commands that wait for the engine at most; more callers wait at the socket.
 const QUEUE: usize = 64;
+/// Time for what is still to be said when the daemon stops.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Runs until it is told to stop.
 ///
@@ -78,27 +81,43 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
     let (to_engine, messages) = mpsc::channel(QUEUE);
     let (to_lists, list_orders) = mpsc::channel(QUEUE);
     let lists = Task::new(engine.list_heads(), engine.snapshots(), to_engine.clone(), list_orders);
+    let notifier = Notifier::default();
+    let notify_of = Keeper::new(notifier.clone(), engine.events().subscribe(), engine.snapshots());
+    let samples = engine.samples();
+    let captures = capture::Keeper::new(engine.snapshots(), engine.events().subscribe(), samples.subscribe());
     let handle = Handle {
         engine: to_engine,
         lists: to_lists,
         snapshots: engine.snapshots(),
         events: engine.events(),
+        notifier: notifier.clone(),
+        samples,
         socket,
     };
     let engine = tokio::spawn(drive(engine, messages));
     tokio::spawn(look(looker, handle.engine.clone()));
     tokio::spawn(connected::keep_known(handle.snapshots.clone(), handle.engine.clone()));
     tokio::spawn(lists.run());
+    tokio::spawn(notify_of.run());
+    tokio::spawn(captures.run());
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(control::server::serve(listener, handle.clone(), until(stopped)));
     if let Some(listener) = metrics {
-        tokio::spawn(export::server::serve(listener, handle.snapshots.clone()));
+        tokio::spawn(export::server::serve(
+            listener,
+            handle.snapshots.clone(),
+            notifier.clone(),
+        ));
     }
     let outcome = wait(&mut signals, engine, &handle).await;
     notify(&[sd_notify::NotifyState::Stopping]);
     stop.send_replace(true);
-    // An answer that is under way (to `detach`) still goes out.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), server).await;
+    // An answer that is under way (to `detach`) still goes out, and so does what people are to be told.
+    let server = tokio::time::timeout(LAST_WORDS, server);
+    let (_, untold) = tokio::join!(server, notifier.settle(LAST_WORDS));
+    if untold > 0 {
+        tracing::warn!(untold, "stopping: not all notifications were taken");
+    }
     drop(socket_file);
     outcome
 }

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod capabilities;
+pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod command;
@@ -23,6 +24,7 @@ pub mod listeners;
 pub mod lists;
 pub mod lock;
 pub mod logging;
+pub mod notify;
 pub mod overrides;
 pub mod readings;
 pub mod shutdown;

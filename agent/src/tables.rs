@@ -475,6 +475,8 @@ pub struct Sample {
     pub at: MonotonicNs,
     /// Why it was (or would be) dropped.
     pub reason: Reason,
+    /// Interface that it came in by.
+    pub ifindex: u32,
     /// Its first bytes, from the Ethernet header.
     pub header: Vec<u8>,
     /// Length of the whole frame in bytes.

@@ -2,6 +2,7 @@
 
 mod allow_ip;
 mod block_ip;
+mod capture;
 mod check_config;
 mod config;
 mod context;
@@ -12,6 +13,7 @@ mod list;
 mod listeners;
 mod lists;
 mod mode;
+mod notify;
 mod print;
 mod reload;
 mod run;
@@ -49,6 +51,7 @@ Under attack, in this order:
   agent stats                                 every protected address with its rates
   agent sources                               who sends the most
   agent groups                                prefixes of ours that are flooded as a whole
+  agent capture 203.0.113.7 --out it.pcapng   what it is sent, by its headers, for Wireshark
   agent mode set enforce                      drop what breaks a rule
   agent rung                                  where each address stands, and since when
   agent rung 203.0.113.7 verify               make unknown sources prove themselves now
@@ -56,6 +59,7 @@ Under attack, in this order:
   agent block-ip 203.0.113.7                  blackhole one of our own addresses
   agent list                                  what is blocked, by whom, until when
   agent lists                                 how the large lists stand, and what each has decided about
+  agent notify                                whether those who are to be told of it are told
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage or wrong configuration.";
 
@@ -85,11 +89,13 @@ enum Verb {
     Stats(stats::Args),
     Sources(sources::Args),
     Samples(samples::Args),
+    Capture(capture::Args),
     List(list::Args),
     Lists(lists::Args),
     Rung(rung::Args),
     Groups(groups::Args),
     Listeners(listeners::Args),
+    Notify(notify::Args),
     BlockIp(block_ip::Args),
     UnblockIp(unblock_ip::Args),
     AllowIp(allow_ip::Args),
@@ -146,11 +152,13 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
         Verb::Stats(args) => stats::run(args, context).await,
         Verb::Sources(args) => sources::run(args, context).await,
         Verb::Samples(args) => samples::run(args, context).await,
+        Verb::Capture(args) => capture::run(args, context).await,
         Verb::List(args) => list::run(args, context).await,
         Verb::Lists(args) => lists::run(args, context).await,
         Verb::Rung(args) => rung::run(args, context).await,
         Verb::Groups(args) => groups::run(args, context).await,
         Verb::Listeners(args) => listeners::run(args, context).await,
+        Verb::Notify(args) => notify::run(args, context).await,
         Verb::BlockIp(args) => block_ip::run(args, context).await,
         Verb::UnblockIp(args) => unblock_ip::run(args, context).await,
         Verb::AllowIp(args) => allow_ip::run(args, context).await,

@@ -174,7 +174,10 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         let file: ConfigFile = toml::from_str(&text).expect("parses");
-        assert_eq!((file.address.len(), file.list.len(), file.group.len()), (1, 1, 1));
+        assert_eq!(
+            (file.address.len(), file.list.len(), file.group.len(), file.notify.len()),
+            (1, 1, 1, 1)
+        );
         assert_eq!(file.control.group.as_deref(), Some("levee"));
     }
 }

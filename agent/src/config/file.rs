@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    captures::Captures,
     detect::DetectSection,
+    notify::NotifySection,
     units::{Amplification, Burst, Interval, Rate, Span, Ttl},
 };
 use crate::{
@@ -64,6 +66,9 @@ pub struct ConfigFile {
     /// What is an attack, which `agent status` shows and people are told. Detection drops nothing by
     /// itself.
     pub detect: DetectSection,
+    /// One section for each who is told what happens: see `agent notify` and docs/notify.md. Each has
+    /// a queue of its own, so that one that does not answer keeps nobody else waiting.
+    pub notify: Vec<NotifySection>,
     /// The socket that the other commands of `agent` speak to.
     pub control: Control,
     /// Prometheus metrics.
@@ -76,6 +81,8 @@ pub struct ConfigFile {
     pub limits: Limits,
     /// Copies of the headers of dropped packets, for `agent` and for evidence.
     pub samples: Samples,
+    /// The first of these headers of each attack, as pcapng files for Wireshark and for a provider.
+    pub captures: Captures,
     /// How often counters are read.
     pub poll: Poll,
     /// The agent's own log, on standard error.
@@ -98,12 +105,14 @@ impl Default for ConfigFile {
             list: Vec::new(),
             group: Vec::new(),
             detect: DetectSection::default(),
+            notify: Vec::new(),
             control: Control::default(),
             metrics: Metrics::default(),
             state: State::default(),
             kernel: Kernel::default(),
             limits: Limits::default(),
             samples: Samples::default(),
+            captures: Captures::default(),
             poll: Poll::default(),
             log: Log::default(),
         }

@@ -1,14 +1,17 @@
 //! The configuration: the file as written, its units, its resolution into options, and what is wrong with it.
 
+pub mod captures;
 pub mod detect;
 pub mod example;
 pub mod file;
 pub mod groups;
 pub mod lists;
+pub mod notify;
 mod parse;
 pub mod prefix;
 pub mod problem;
 pub mod resolve;
+pub mod secret;
 mod source_list;
 pub mod units;
 mod unknown;

@@ -6,6 +6,8 @@ use super::{ConfigFile, Problem, unknown};
 
 /// A file has fewer settings than this: a bound for the loop below.
 const MAX_PROBLEMS: usize = 100;
+/// The section whose values may be secrets: what is wrong there is told without them.
+const SECRETS: &str = "notify";
 
 /// The file as far as it can be read, and what is wrong with it. Keys with a wrong value are left out of the result, so
 /// that the rest can be checked too; a syntax error leaves nothing.
@@ -15,7 +17,10 @@ pub(super) fn parse(text: &str) -> (Option<ConfigFile>, Vec<Problem>) {
         Err(error) => {
             return (
                 None,
-                vec![Problem::without_value("", format!("is not valid TOML: {error}"))],
+                vec![Problem::without_value(
+                    "",
+                    format!("is not valid TOML: {}", shown(text, &error)),
+                )],
             );
         }
     };
@@ -36,8 +41,38 @@ pub(super) fn parse(text: &str) -> (Option<ConfigFile>, Vec<Problem>) {
     (None, problems)
 }
 
+/// The error with its line; in a section that holds secrets, with the line's number only.
+fn shown(text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start);
+    let before = text.get(..at).unwrap_or(text);
+    let is_heading = |line: &&str| line.trim_start().starts_with('[') && !line.contains('=');
+    let within = before.lines().rfind(is_heading);
+    if within.is_some_and(|heading| {
+        heading
+            .trim_start()
+            .trim_start_matches('[')
+            .trim_start()
+            .starts_with(SECRETS)
+    }) {
+        return format!("line {}: {}", before.lines().count().max(1), error.message());
+    }
+    error.to_string()
+}
+
+fn may_be_secret(path: &str) -> bool {
+    let key = path.strip_prefix(SECRETS).and_then(|rest| rest.split('.').nth(1));
+    key.is_some_and(|key| ["url", "bearer", "headers", "environment"].contains(&key))
+}
+
 fn wrong_type(value: &toml::Value, segments: &[Segment], path: String, error: &toml::de::Error) -> Problem {
     let message = error.message().to_owned();
+    if may_be_secret(&path) {
+        // The library repeats the value before it says what it expected.
+        let expected = message
+            .rsplit_once(", expected ")
+            .map_or("another value", |(_, expected)| expected);
+        return Problem::without_value(path, format!("is not understood: expected {expected}"));
+    }
     match lookup(value, segments) {
         Some(found) if !found.is_table() => Problem::new(path, found, message),
         _ => Problem::without_value(path, message),
@@ -119,6 +154,22 @@ mod tests {
         let found = problems("control = 5\nmode = 'monitor'");
         assert!(found[0].starts_with("control = 5: "), "{found:?}");
         assert_eq!(found.len(), 1);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for text in [
+            "[[notify]]\nname = 'a'\nkind = 'slack'\nurl = ['https://hooks.example/T0/hunter2']\n",
+            "[[notify]]\nname = 'a'\nurl = 'https://hooks.example/T0/hunter2\nkind = 'slack'\n",
+            "[[notify]]\nname = 'a'\nkind = 'json'\nheaders = 'hunter2'\n",
+        ] {
+            let found = problems(text);
+            assert!(
+                !found.is_empty() && !format!("{found:?}").contains("hunter2"),
+                "{found:?}"
+            );
+        }
+        assert!(problems("[[notify]]\nname = 'a'\nurl = 'x\n")[0].contains("line 3"));
     }
 
     #[test]

@@ -13,10 +13,12 @@ use xdp_common::{layout::Capacity, retry::RetryLine};
 
 use super::{
     ConfigFile, Problem,
+    captures::Captures,
     detect::DetectSection,
     file::{AddressOverride, Log, Verify},
     groups::{self, Group},
     lists::List,
+    notify::{self, Endpoint},
     prefix, source_list,
     units::{Amplification, Burst, Interval, Rate, Ttl},
 };
@@ -73,6 +75,8 @@ pub struct Config {
     pub list: BTreeMap<IpNet, ListAction>,
     /// Large lists.
     pub lists: Vec<List>,
+    /// Who is told what happens.
+    pub notify: Vec<Endpoint>,
     /// Lifetime of a block that names none.
     pub block_ttl: Ttl,
     /// Threshold of an address that has none of its own.
@@ -105,6 +109,8 @@ pub struct Config {
     pub capacity: Capacity,
     /// Samples per second at most.
     pub samples_per_second: u32,
+    /// Captures that are made by themselves.
+    pub captures: Captures,
     /// Time between two readings of the counters.
     pub poll_interval: Interval,
     /// The agent's log.
@@ -137,10 +143,12 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     resolver.check_sizes();
     resolver.check_verify();
     file.detect.check(&mut resolver.problems);
+    file.captures.check(&mut resolver.problems);
     let mut protected = resolver.protected();
     resolver.apply_overrides(&mut protected);
     let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
     let lists = super::lists::resolve(&file.list, &mut resolver.problems, &mut resolver.warnings);
+    let notify = notify::resolve(&file.notify, &mut resolver.problems, &mut resolver.warnings);
     let groups = groups::resolve(file, &protected, &mut resolver.problems);
     let metrics = resolver.metrics();
     let config = Config {
@@ -151,6 +159,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         groups,
         list,
         lists,
+        notify,
         block_ttl: file.block_ttl,
         address_limit: common_limit(file),
         source_limit: limit(file.thresholds.source.syn_rate, file.thresholds.source.syn_burst),
@@ -176,6 +185,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
             listeners: file.limits.listeners,
         },
         samples_per_second: file.samples.per_second,
+        captures: file.captures.clone(),
         poll_interval: file.poll.interval,
         log: file.log.clone(),
         warnings: resolver.warnings,

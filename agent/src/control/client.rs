@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{api::ApiError, error::kind_of};
@@ -30,6 +30,9 @@ pub enum ClientError {
         /// What went wrong.
         source: reqwest::Error,
     },
+    /// It sent a line that nobody understands.
+    #[error("the agent sent a line that is not understood: {0}; are both of the same version?")]
+    Unclear(#[from] serde_json::Error),
 }
 
 /// A client of one socket.
@@ -101,7 +104,29 @@ impl Client {
         self.http.request(method, format!("http://agent{path}"))
     }
 
+    /// A request with a JSON body whose answer is one JSON object a line, as they come.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn lines(&self, method: Method, path: &str, body: &impl Serialize) -> Result<Lines, ClientError> {
+        let response = self.accepted(self.request(method, path).json(body)).await?;
+        Ok(Lines {
+            response,
+            socket: self.socket.clone(),
+            read: Vec::new(),
+        })
+    }
+
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let response = self.accepted(request).await?;
+        response.json().await.map_err(|source| ClientError::Broken {
+            socket: self.socket.clone(),
+            source,
+        })
+    }
+
+    /// The answer, if it is no refusal.
+    async fn accepted(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let broken = |source| ClientError::Broken {
             socket: self.socket.clone(),
             source,
@@ -109,7 +134,7 @@ impl Client {
         let response = request.send().await.map_err(broken)?;
         let status = response.status();
         if status.is_success() {
-            return response.json().await.map_err(broken);
+            return Ok(response);
         }
         let ApiError { error, hint } = response.json().await.map_err(broken)?;
         Err(ClientError::Refused(Refusal {
@@ -117,5 +142,36 @@ impl Client {
             error,
             hint,
         }))
+    }
+}
+
+/// An answer that comes line by line.
+#[derive(Debug)]
+pub struct Lines {
+    response: Response,
+    socket: PathBuf,
+    read: Vec<u8>,
+}
+
+impl Lines {
+    /// The next line; `None` after the last one.
+    ///
+    /// # Errors
+    /// The agent has stopped in between, or the line is not understood.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=end).collect();
+                return Ok(Some(serde_json::from_slice(&line)?));
+            }
+            let chunk = self.response.chunk().await.map_err(|source| ClientError::Broken {
+                socket: self.socket.clone(),
+                source,
+            })?;
+            match chunk {
+                Some(chunk) => self.read.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! The control socket's server: it reads snapshots, and hands what changes something to the engine.
 
+mod capture;
+mod notify;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
@@ -31,8 +34,9 @@ use crate::{
     detect::NumberedEvent,
     feeds::task::Refresh,
     host::HostFacts,
+    notify::Notifier,
     snapshot::Snapshot,
-    tables::SourceUsage,
+    tables::{Sample, SourceUsage},
 };
 
 /// Lines of `sources` unless asked for more.
@@ -49,13 +53,17 @@ pub struct Handle {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// What happens from now on.
     pub events: broadcast::Sender<Arc<NumberedEvent>>,
+    /// Who is told what happens.
+    pub notifier: Notifier,
+    /// Sampled headers from now on.
+    pub samples: broadcast::Sender<Arc<Vec<Sample>>>,
     /// To the keeper of the lists.
     pub lists: mpsc::Sender<Refresh>,
     /// The control socket, where the command line named another than the configuration.
     pub socket: Option<PathBuf>,
 }
 
-type Answer<T> = Result<Json<T>, Failure>;
+pub(super) type Answer<T> = Result<Json<T>, Failure>;
 
 /// Serves until told to stop; what is being answered then is still answered.
 ///
@@ -90,6 +98,9 @@ fn router(handle: Handle) -> Router {
         .route("/v1/rungs", get(rungs).put(set_rung))
         .route("/v1/groups", get(groups))
         .route("/v1/listeners", get(listeners))
+        .route("/v1/capture", post(capture::capture))
+        .route("/v1/notify", get(notify::endpoints))
+        .route("/v1/notify/test", post(notify::test))
         .route("/v1/mode", get(mode).put(set_mode))
         .route("/v1/reload", post(reload))
         .route("/v1/detach", post(detach))
@@ -319,7 +330,7 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
         Some(
-            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, listeners, mode, reload and \
+            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, listeners, capture, notify, mode, reload and \
              detach"
                 .to_owned(),
         ),
@@ -327,7 +338,7 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
 }
 
 /// A JSON body; what is wrong with it is told in our own form.
-struct Body<T>(T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;

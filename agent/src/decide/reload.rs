@@ -61,6 +61,14 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
         old.samples_per_second.to_string(),
         new.samples_per_second.to_string(),
     );
+    let captures = |config: &Config| {
+        let bounds = &config.captures;
+        format!(
+            "{} headers, {} files, {} MiB",
+            bounds.headers, bounds.files, bounds.mebibytes
+        )
+    };
+    note("captures", captures(old), captures(new));
     note(
         "poll.interval",
         old.poll_interval.to_string(),
@@ -100,6 +108,7 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
     difference.changes.extend(groups(old, new));
     difference.changes.extend(lists(old, new));
     difference.changes.extend(large_lists(old, new));
+    difference.changes.extend(endpoints(old, new));
     difference.needs_restart = needs_restart(old, new);
     difference
 }
@@ -232,6 +241,21 @@ fn large_lists(old: &Config, new: &Config) -> Vec<String> {
     let order = |config: &Config| config.lists.iter().map(|list| list.name.clone()).collect::<Vec<_>>();
     if changes.is_empty() && order(old) != order(new) {
         changes.push("list: the order of the lists has changed".to_owned());
+    }
+    changes
+}
+
+fn endpoints(old: &Config, new: &Config) -> Vec<String> {
+    let named = |config: &Config, name: &str| config.notify.iter().find(|one| one.name == name).cloned();
+    let removed = old.notify.iter().filter(|one| named(new, &one.name).is_none());
+    let mut changes: Vec<String> = removed.map(|one| format!("notify: - {}", one.name)).collect();
+    for one in &new.notify {
+        match named(old, &one.name) {
+            None => changes.push(format!("notify: + {} ({} {})", one.name, one.kind.name(), one.place())),
+            // What changed may be a secret.
+            Some(before) if before != *one => changes.push(format!("notify {}: changed", one.name)),
+            Some(_) => {}
+        }
     }
     changes
 }

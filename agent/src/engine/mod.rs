@@ -62,6 +62,7 @@ pub struct Engine {
     samples: Arc<Vec<Sample>>,
     polls: Polls,
     detecting: Detecting,
+    fresh_samples: broadcast::Sender<Arc<Vec<Sample>>>,
     lasting_warnings: Vec<String>,
     started: Timestamp,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -84,6 +85,12 @@ impl Engine {
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.subscribe()
+    }
+
+    /// Sampled headers from now on, as they are read.
+    #[must_use]
+    pub fn samples(&self) -> broadcast::Sender<Arc<Vec<Sample>>> {
+        self.fresh_samples.clone()
     }
 
     /// The configuration that runs.

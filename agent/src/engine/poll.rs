@@ -141,6 +141,8 @@ impl Engine {
         self.polls.refreshes += 1;
         let fresh = self.tables.drain_samples(DRAIN_SAMPLES);
         if !fresh.is_empty() {
+            // Nobody follows: nothing is lost, the latest are in the snapshot.
+            let _ = self.fresh_samples.send(Arc::new(fresh.clone()));
             let too_many = (self.samples.len() + fresh.len()).saturating_sub(KEEP_SAMPLES);
             self.samples = Arc::new(self.samples.iter().cloned().chain(fresh).skip(too_many).collect());
         }

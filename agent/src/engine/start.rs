@@ -21,6 +21,9 @@ use crate::{
     tables::{KernelTables, LinkState},
 };
 
+/// Readings of samples that a slow follower may be behind.
+const SAMPLES_BEHIND: usize = 64;
+
 /// What an engine is made of.
 pub struct Parts {
     /// The kernel's tables.
@@ -96,6 +99,7 @@ impl Engine {
             samples: Arc::default(),
             polls: Polls::begin(reading, now),
             detecting,
+            fresh_samples: broadcast::Sender::new(SAMPLES_BEHIND),
             lasting_warnings: warnings,
             started: now.wall,
             snapshots: watch::Sender::new(Arc::new(first)),

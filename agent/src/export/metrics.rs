@@ -44,7 +44,7 @@ impl Exporter {
 impl Collector for Exporter {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let snapshot = Arc::clone(&self.snapshots.borrow());
-        let mut out = Writer { encoder };
+        let mut out = Writer::new(encoder);
         packets(&mut out, &snapshot)?;
         rates(&mut out, &snapshot)?;
         talkers(&mut out, &snapshot)?;
@@ -64,6 +64,12 @@ pub(super) type Labels<'a> = Vec<(&'a str, String)>;
 /// One metric family after the other.
 pub(super) struct Writer<'a> {
     encoder: DescriptorEncoder<'a>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) const fn new(encoder: DescriptorEncoder<'a>) -> Self {
+        Self { encoder }
+    }
 }
 
 impl Writer<'_> {

@@ -3,4 +3,5 @@
 mod attacks;
 mod groups;
 mod metrics;
+mod notify;
 pub mod server;

@@ -12,8 +12,8 @@ use axum::{
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::watch};
 
-use super::metrics::Exporter;
-use crate::snapshot::Snapshot;
+use super::{metrics::Exporter, notify::Notifications};
+use crate::{notify::Notifier, snapshot::Snapshot};
 
 /// The content type of OpenMetrics 1.0.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,8 +32,14 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// If the socket fails as a whole.
-pub async fn serve(listener: TcpListener, snapshots: watch::Receiver<Arc<Snapshot>>) -> std::io::Result<()> {
-    let registry = Arc::new(registry(snapshots));
+pub async fn serve(
+    listener: TcpListener,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    notifier: Notifier,
+) -> std::io::Result<()> {
+    let mut registry = registry(snapshots);
+    registry.register_collector(Box::new(Notifications(notifier)));
+    let registry = Arc::new(registry);
     let router = Router::new().route("/metrics", get(move || std::future::ready(answer(&registry))));
     axum::serve(listener, router).await
 }
@@ -51,6 +57,16 @@ fn answer(registry: &Registry) -> Response {
 /// If a metric cannot be written, which would be a mistake in its description.
 pub fn text(snapshots: watch::Receiver<Arc<Snapshot>>) -> Result<String, std::fmt::Error> {
     encoded(&registry(snapshots))
+}
+
+/// The metrics of who is notified, as they are served.
+///
+/// # Errors
+/// See [`text`].
+pub fn notifications(notifier: Notifier) -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::with_prefix("levee");
+    registry.register_collector(Box::new(Notifications(notifier)));
+    encoded(&registry)
 }
 
 fn registry(snapshots: watch::Receiver<Arc<Snapshot>>) -> Registry {

@@ -43,6 +43,7 @@ fn decode(bytes: &[u8]) -> Option<Sample> {
     Some(Sample {
         at: MonotonicNs(sample.now_ns),
         reason,
+        ifindex: sample.ifindex,
         header,
         frame_len: sample.frame_len,
     })

@@ -40,6 +40,8 @@ impl Served {
             lists: mpsc::channel(1).0,
             snapshots: engine.snapshots(),
             events: engine.events(),
+            notifier: agent::notify::Notifier::default(),
+            samples: engine.samples(),
             socket: None,
         };
         tokio::spawn(async move {

@@ -211,6 +211,7 @@ fn the_latest_samples_are_kept() {
     let mut engine = bench.engine();
     for second in 1..=3 {
         let sample = |index| agent::tables::Sample {
+            ifindex: 2,
             at: MonotonicNs(second * 1_000 + index),
             reason: xdp_common::Reason::Blocked,
             header: vec![0xab],

@@ -59,6 +59,8 @@ impl Running {
             lists: to_lists,
             snapshots: engine.snapshots(),
             events: engine.events(),
+            notifier: agent::notify::Notifier::default(),
+            samples: engine.samples(),
             socket: None,
         };
         let tasks = vec![

@@ -10,6 +10,7 @@ mod history;
 mod host;
 mod ledger;
 mod lists;
+mod notify;
 mod reload;
 mod restarts;
 mod rungs;
