@@ -18,7 +18,7 @@ use xdp_common::{
     list_filter,
     retry::{Reach, RetryLine, WINDOW_NS, line_of},
     sketch::{self, Block},
-    source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK, SAMPLING},
+    source::{LOCAL_SLOTS, PROMOTIONS_PER_TICK, SAMPLED_NS, SAMPLING},
     tally::{self, Seen},
     turn::Turn,
     vector::{VectorLimit, VectorLocal},
@@ -95,6 +95,7 @@ pub struct HostTables {
     records: RefCell<HashMap<Address, SharedSource<HostWord>>>,
     promotions: Cell<(u64, u32)>,
     strangers: Cell<u64>,
+    sampled_until_ns: Cell<u64>,
     turn: RefCell<(Turn, Seen)>,
     tally: RefCell<Vec<tally::Set>>,
     distinct: RefCell<Distinct>,
@@ -127,6 +128,7 @@ impl Default for HostTables {
             records: RefCell::default(),
             promotions: Cell::new((0, 0)),
             strangers: Cell::new(0),
+            sampled_until_ns: Cell::new(0),
             turn: RefCell::default(),
             tally: RefCell::new(vec![tally::Set::default(); tally::ALL_SETS as usize]),
             distinct: RefCell::default(),
@@ -213,7 +215,8 @@ impl HostTables {
                 .filter(move |bit| word & 1 << bit != 0)
                 .map(move |bit| at as u32 * 64 + bit)
         };
-        self.near.extend(words.into_iter().enumerate().flat_map(bits));
+        let fine = words.into_iter().take(list_filter::FINE_WORDS as usize);
+        self.near.extend(fine.enumerate().flat_map(bits));
     }
 
     /// What the tally has of each key.
@@ -272,6 +275,10 @@ impl Tables for HostTables {
 
     fn may_be_listed(&self, source: &Address) -> bool {
         self.near.contains(&list_filter::bit_of(*source))
+    }
+
+    fn lists_allow(&self) -> bool {
+        self.large.values().any(|listed| !listed.blocks())
     }
 
     fn in_lists(&self, source: &Address) -> Listed {
@@ -360,9 +367,23 @@ impl Tables for HostTables {
         self.sketch.borrow_mut()[sketch::block_of(hash) as usize].count(hash, syns, now_ns)
     }
 
+    fn drops_unseen(&self, _policy: u32) -> bool {
+        false
+    }
+
+    fn note_exhausted(&self, _policy: u32) {}
+
     fn sampling_turn(&self) -> bool {
         self.strangers.set(self.strangers.get() + 1);
-        self.strangers.get().is_multiple_of(SAMPLING)
+        let turn = self.strangers.get().is_multiple_of(SAMPLING);
+        if turn {
+            self.sampled_until_ns.set(self.now_ns() + SAMPLED_NS);
+        }
+        turn
+    }
+
+    fn sampled_lately(&self, now_ns: u64) -> bool {
+        now_ns < self.sampled_until_ns.get()
     }
 
     fn with_source_local<R>(&self, slot: u32, with: impl FnOnce(&mut SourceLocal) -> R) -> Option<R> {

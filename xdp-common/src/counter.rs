@@ -78,6 +78,16 @@ impl AddressCpu {
     }
 }
 
+/// Addresses that a CPU can know at once to have nothing left.
+pub const EXHAUSTED: usize = 16;
+
+/// The place of a policy in [`CpuState::exhausted`]; another may share it, and takes it then.
+#[inline(always)]
+pub const fn exhausted_place(policy: u32) -> usize {
+    // The two policies of a slot are the same address's.
+    (policy >> 1) as usize & (EXHAUSTED - 1)
+}
+
 /// One CPU's own state.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +116,10 @@ pub struct CpuState {
     pub promotions_refused: u64,
     /// SYNs to addresses that had nothing left: one of several is looked at.
     pub overload_syns: u64,
+    /// One was looked at less than [`crate::source::SAMPLED_NS`] before that, ns.
+    pub sampled_until_ns: u64,
+    /// Policies (by [`exhausted_place`]) whose addresses take no SYN of a stranger any more until this CPU's clock moves on.
+    pub exhausted: [u32; EXHAUSTED],
     /// Which packet is looked at next for the tally.
     pub turn: Turn,
     /// All that the tally counted, of whatever source.

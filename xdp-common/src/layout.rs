@@ -32,7 +32,7 @@ const _: () = assert!(size_of::<ListRecord>() == 64);
 const _: () = assert!(size_of::<Settings>() == 24 + 4 * 16 + 16 + 8 + 8 + 4 + 5 * 4);
 const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
-const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 3 * 8 + 24 + 8 + 8 + 56 + 40 + 32);
+const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 3 * 8 + 24 + 8 + 8 + 64 + 64 + 40 + 32);
 const _: () = assert!(size_of::<Sample>() == 24 + 128);
 const _: () = assert!(size_of::<sketch::Block>() == 32);
 const _: () = assert!(size_of::<Turn>() == 40);

@@ -42,6 +42,8 @@ pub const STEPS: u32 = 23;
 /// Boundaries at most: what so many steps find.
 pub const BOUNDS_MAX: u32 = 1 << STEPS;
 
+/// The record that belongs to no list: its action is to allow when any list's is.
+pub const ALL: u32 = 0;
 /// Lists at most, numbered from 1: a list's number is its place among the records.
 pub const LISTS_MAX: u32 = 255;
 /// Bytes of a list's name at most.

@@ -11,7 +11,10 @@ pub const LOCAL_SLOTS: u32 = 1 << 10;
 pub const PROMOTIONS_PER_TICK: u32 = 16;
 
 /// While an address has nothing left, one SYN of so many is looked at, and stands for all of them.
-pub const SAMPLING: u64 = 32;
+pub const SAMPLING: u64 = 64;
+
+/// For so long after one was, SYNs of strangers are held against what sampled SYNs count in the sketch: two of its windows.
+pub const SAMPLED_NS: u64 = 2 << crate::sketch::WINDOW_SHIFT;
 
 /// A CPU looks into its cache of heavy sources for each stranger so long after it met one.
 pub const HEAVY_NS: u64 = 2_000_000_000;

@@ -6,9 +6,9 @@
 //! is counted exactly, and a lot of it at a price that does not grow.
 
 /// The largest stride.
-pub const STRIDE_MAX: u64 = 64;
+pub const STRIDE_MAX: u64 = 256;
 /// At most so many looks in a period before the stride doubles.
-const LOOKS: u64 = 128;
+const LOOKS: u64 = 64;
 /// A period, ns.
 const PERIOD_NS: u64 = 4_000_000;
 
@@ -137,7 +137,8 @@ mod tests {
             stride: STRIDE_MAX,
             ..Turn::default()
         };
-        for n in 1..=200u64 {
+        // The gaps of all strides together, at their longest.
+        for n in 1..=4 * STRIDE_MAX {
             if turn.comes() {
                 turn.take(n * 10_000_000);
             }

@@ -2,7 +2,8 @@
 
 use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns};
 use xdp_common::{
-    CpuState, Settings, known, listener::LOOKUPS_PER_TICK, retry::WINDOW_NS, source::PROMOTIONS_PER_TICK,
+    CpuState, Settings, counter::EXHAUSTED, known, listener::LOOKUPS_PER_TICK, retry::WINDOW_NS,
+    source::PROMOTIONS_PER_TICK,
 };
 
 const MILLISECOND_NS: u64 = 1_000_000;
@@ -31,4 +32,5 @@ fn tick(cpu: &mut CpuState, settings: &Settings) {
     cpu.known_epoch = known::epoch(now_ns, settings.known_ticks);
     cpu.promotions_left = u64::from(PROMOTIONS_PER_TICK);
     cpu.lookups_left = u64::from(LOOKUPS_PER_TICK);
+    cpu.exhausted = [0; EXHAUSTED];
 }

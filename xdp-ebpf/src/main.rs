@@ -18,7 +18,7 @@ mod word;
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
 use maps::{Examined, KernelTables, XdpFrame};
-use xdp_common::{Action, Address, Reason, Settings};
+use xdp_common::{Action, Address, Reason};
 use xdp_ebpf::{Judgement, reply::Write, tally};
 
 /// The licence that the kernel checks before it lends GPL-only helpers.
@@ -34,20 +34,24 @@ pub(crate) fn levee(ctx: XdpContext) -> u32 {
     let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
         return xdp_action::XDP_PASS;
     };
+    let tables = KernelTables::new(&ctx, settings);
     examined.judgement = match xdp_ebpf::parse(&XdpFrame(&ctx)) {
         Ok(packet) => {
             examined.packet = packet;
             verifier::reload();
-            xdp_ebpf::judge(&examined.packet, &KernelTables::new(&ctx, settings))
+            xdp_ebpf::judge(&examined.packet, &tables)
         }
         Err(reason) => Judgement::of_nobody(reason),
     };
+    verifier::reload();
+    // Anew, for the verifier: what the judge had looked up already would be as many ways from here.
+    let tables = KernelTables::new(&ctx, settings);
     if examined.judgement.reason.action() == Action::Reply {
         maps::go_on_to_answer(&ctx);
         // Whoever loaded this program gave it no other to go on to.
         examined.judgement.reason = Reason::Retry;
     }
-    finish(&ctx, settings, examined)
+    finish(&ctx, &tables, examined)
 }
 
 /// The answer to a packet that `levee` judged, as a program of its own: both need most of the stack that there is, and
@@ -69,15 +73,14 @@ pub(crate) fn answer(ctx: XdpContext) -> u32 {
         write,
         &tables,
     );
-    finish(&ctx, settings, examined)
+    finish(&ctx, &tables, examined)
 }
 
 /// Counts, tells, acts: the one exit.
 #[inline(always)]
-fn finish(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) -> u32 {
-    let tables = KernelTables::new(ctx, settings);
+fn finish(ctx: &XdpContext, tables: &KernelTables<'_>, examined: &mut Examined) -> u32 {
     let judgement = &examined.judgement;
-    account::count(&tables, judgement);
+    account::count(tables, judgement);
     if judgement.excess {
         tell_of_excess(ctx, judgement.destination, judgement.reason == Reason::SourceRate);
     }
@@ -85,8 +88,8 @@ fn finish(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined
     let action = match judgement.reason.action() {
         Action::Pass => xdp_action::XDP_PASS,
         Action::Drop => {
-            sample::take(ctx, &tables, judgement);
-            account::count_drop(&tables, enforce);
+            sample::take(ctx, tables, judgement);
+            account::count_drop(tables, enforce);
             if enforce {
                 xdp_action::XDP_DROP
             } else {
@@ -101,7 +104,7 @@ fn finish(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined
             }
         }
     };
-    if judgement.found.is_protected() && tally::meet(&examined.packet, &tables) {
+    if judgement.found.is_protected() && tally::meet(&examined.packet, tables) {
         examined.action = action;
         maps::go_on_to_look(ctx);
     }

@@ -14,11 +14,11 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use xdp_common::{
-    Address, AddressCpu, AddressPolicy, Admission, CpuState, ListEntry, ListRecord, Listed, Mode, Sample, Settings,
-    SourceLocal, SourceRecord, Vector,
+    Address, AddressCpu, AddressPolicy, Admission, CpuState, ListAction, ListEntry, ListRecord, Listed, Mode, Sample,
+    Settings, SourceLocal, SourceRecord, Vector,
     address_index::{self, AddressBucket, Found},
     connection,
-    counter::AddressCarry,
+    counter::{AddressCarry, exhausted_place},
     distinct::Distinct,
     known::{self, KnownBucket, MaybeKnown},
     layout::{RateBucket, SAMPLE_RING_BYTES},
@@ -28,7 +28,7 @@ use xdp_common::{
     reason::REASON_SLOTS,
     retry::{self, Reach, RetryLine},
     sketch::{self, Block},
-    source::{HEAVY_NS, LOCAL_SLOTS, SAMPLING},
+    source::{HEAVY_NS, LOCAL_SLOTS, SAMPLED_NS, SAMPLING},
     tally::{self, Seen},
     turn::Turn,
     word::SharedWord as _,
@@ -43,7 +43,7 @@ use crate::{
     clock, lists,
     options::options_of,
     socket, vectors,
-    verifier::{below, forget},
+    verifier::{below, forget, sign},
     word::KernelWord,
 };
 
@@ -432,8 +432,16 @@ impl Tables for KernelTables<'_> {
 
     #[inline(always)]
     fn may_be_listed(&self, source: &Address) -> bool {
-        let (word, bit) = list_filter::place(list_filter::bit_of(*source));
-        LIST_FILTER.get(word).is_some_and(|word| word & bit != 0)
+        let bit = list_filter::bit_of(*source);
+        let is_set = |(word, mask): (u32, u64)| LIST_FILTER.get(word).is_some_and(|word| word & mask != 0);
+        is_set(list_filter::place_in_front(bit)) && is_set(list_filter::place(bit))
+    }
+
+    #[inline(always)]
+    fn lists_allow(&self) -> bool {
+        LIST_RECORDS
+            .get(list_table::ALL)
+            .is_some_and(|all| all.action == ListAction::Allow as u8)
     }
 
     #[inline(always)]
@@ -521,12 +529,44 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
-    fn sampling_turn(&self) -> bool {
+    fn drops_unseen(&self, policy: u32) -> bool {
+        let now_ns = self.now_ns();
         self.with_cpu(|cpu| {
-            cpu.overload_syns += 1;
-            cpu.overload_syns % SAMPLING == 0
+            let other = u64::from(cpu.exhausted[exhausted_place(policy)] ^ policy);
+            let heavy = sign(now_ns.wrapping_sub(cpu.heavy_until_ns));
+            let sampled = sign(((cpu.overload_syns + 1) % SAMPLING).wrapping_sub(1));
+            // Without branches: the verifier would walk all that follows once for each.
+            let drops = other | heavy | sampled == 0;
+            if drops {
+                cpu.overload_syns += 1;
+            }
+            drops
         })
         .unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn note_exhausted(&self, policy: u32) {
+        self.with_cpu(|cpu| cpu.exhausted[exhausted_place(policy)] = policy);
+    }
+
+    #[inline(always)]
+    fn sampling_turn(&self) -> bool {
+        let now_ns = self.now_ns();
+        self.with_cpu(|cpu| {
+            cpu.overload_syns += 1;
+            let turn = cpu.overload_syns % SAMPLING == 0;
+            if turn {
+                cpu.sampled_until_ns = now_ns + SAMPLED_NS;
+            }
+            turn
+        })
+        .unwrap_or(false)
+    }
+
+    #[inline(always)]
+    fn sampled_lately(&self, now_ns: u64) -> bool {
+        self.with_cpu(|cpu| now_ns < cpu.sampled_until_ns).unwrap_or(true)
     }
 
     #[inline(always)]

@@ -110,6 +110,8 @@ pub trait Tables {
     /// Whether the source list's trie may hold the source, or a list that allows: a bit of a filter. If not, nothing but a
     /// list that blocks can decide about it.
     fn may_be_listed(&self, source: &Address) -> bool;
+    /// Whether any large list allows.
+    fn lists_allow(&self) -> bool;
     /// What the large lists say of a source: the longest prefix of a list that has not ended.
     fn in_lists(&self, source: &Address) -> Listed;
     /// Counts a packet that a list decided about.
@@ -130,8 +132,15 @@ pub trait Tables {
     fn vector_admits(&self, found: Found, vector: Vector, frame_len: u32) -> Admission;
     /// Counts SYNs in the sketch; the estimate of their source's SYNs in this window.
     fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32;
+    /// Whether a SYN to the address of this policy can be dropped without another look: this CPU has noted that the address
+    /// has nothing left until the clock moves on, meets no heavy sources, and it is not the turn of one that is sampled.
+    fn drops_unseen(&self, policy: u32) -> bool;
+    /// Notes that an address has nothing left until the clock moves on.
+    fn note_exhausted(&self, policy: u32);
     /// True for one of [`SAMPLING`](xdp_common::source::SAMPLING) calls on this CPU.
     fn sampling_turn(&self) -> bool;
+    /// Whether there was one lately: the sketch's counters hold what single SYNs stood for.
+    fn sampled_lately(&self, now_ns: u64) -> bool;
     /// Whether this CPU met heavy sources lately: only then is its cache of them worth a look for each stranger.
     fn meets_heavy_sources(&self, now_ns: u64) -> bool;
     /// Notes that it did.

@@ -9,15 +9,13 @@ use aya::{
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use xdp_common::{
     ListAction as KernelAction, ListRecord,
-    list_table::{LISTS_MAX, NAME_MAX, prefixes},
+    list_table::{ALL, LISTS_MAX, NAME_MAX, prefixes},
     map_name,
 };
 
 use super::{convert, load::with_causes, maps, outer, pins::Pins};
 use crate::tables::{ListAction, ListHead, ListImage, ListPackets, Result, TableError};
 
-/// The record that belongs to no list, and says how large a table is.
-const SIZE: u32 = 0;
 /// The only element of the outer map.
 const CURRENT: u32 = 0;
 
@@ -61,7 +59,7 @@ pub(super) fn note_size(pins: &Pins, words: u32) -> Result<()> {
             ..ListRecord::default()
         };
         records
-            .set(SIZE, record, 0)
+            .set(ALL, record, 0)
             .map_err(|error| convert::failed("write", map_name::LIST_RECORDS, &error))?;
     }
     Ok(())
@@ -70,7 +68,7 @@ pub(super) fn note_size(pins: &Pins, words: u32) -> Result<()> {
 /// Words of a table, as the outer map was made; 0 where nothing was noted.
 pub(super) fn size(pins: &Pins) -> Result<u32> {
     let records: Array<MapData, ListRecord> = maps::open(pins, map_name::LIST_RECORDS, Map::Array)?;
-    record_of(&records, SIZE).map(|record| record.v4)
+    record_of(&records, ALL).map(|record| record.v4)
 }
 
 fn new_table(words: u32) -> Result<MapData> {
@@ -120,7 +118,7 @@ impl ListTable {
     /// Prefixes of all lists, and how many there can be.
     pub(super) fn fill(&self) -> Result<(u64, u64)> {
         let used = self.heads.iter().map(|head| u64::from(head.v4 + head.v6)).sum();
-        Ok((used, u64::from(prefixes(self.record(SIZE)?.v4))))
+        Ok((used, u64::from(prefixes(self.record(ALL)?.v4))))
     }
 
     /// The table's own memory.
@@ -133,7 +131,7 @@ impl ListTable {
 
     /// Makes the table of lists, which nobody sees yet.
     pub(super) fn make(&self, image: &ListImage) -> Result<MapData> {
-        let size = self.record(SIZE)?.v4;
+        let size = self.record(ALL)?.v4;
         let words = &image.words;
         let count: u64 = image
             .heads
@@ -166,6 +164,8 @@ impl ListTable {
 
     /// Writes the records of lists; a number that another list had, or none, begins to count from zero.
     pub(super) fn write_heads(&mut self, heads: &[ListHead]) -> Result<()> {
+        // Before any of them, and of those that hold still.
+        self.note_allowing(allows(&self.heads) || allows(heads))?;
         for head in heads {
             let number = u32::from(head.number);
             let record = record(head);
@@ -193,7 +193,17 @@ impl ListTable {
             self.set_record(u32::from(number), ListRecord::default())?;
             self.heads.retain(|head| head.number != number);
         }
-        Ok(())
+        self.note_allowing(allows(&self.heads))
+    }
+
+    /// Tells the program whether any list allows: where none does, it need not ask them first of all.
+    fn note_allowing(&mut self, allowing: bool) -> Result<()> {
+        let action = if allowing { KernelAction::Allow as u8 } else { 0 };
+        let all = self.record(ALL)?;
+        if all.action == action {
+            return Ok(());
+        }
+        self.set_record(ALL, ListRecord { action, ..all })
     }
 
     fn record(&self, number: u32) -> Result<ListRecord> {
@@ -253,6 +263,10 @@ fn fill(table: &MapData, words: &[u64]) -> Result<()> {
 /// Where the words are.
 const fn words_pointer(words: &[u64]) -> std::ptr::NonNull<u64> {
     std::ptr::NonNull::from_ref(words).cast()
+}
+
+fn allows(heads: &[ListHead]) -> bool {
+    heads.iter().any(|head| head.action == ListAction::Allow)
 }
 
 fn record(head: &ListHead) -> ListRecord {

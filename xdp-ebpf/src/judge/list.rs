@@ -22,8 +22,12 @@ pub(super) fn stage<T: Tables>(packet: &Packet, tables: &T) -> Option<Reason> {
     if !tables.may_be_listed(&packet.source) {
         return None;
     }
-    let listed = tables.in_lists(&packet.source);
     let by_hand = longest(packet, tables);
+    // The filter's bit may be a neighbour's: then only a list that allows could decide here.
+    let listed = match by_hand.is_some() || tables.lists_allow() {
+        true => tables.in_lists(&packet.source),
+        false => return None,
+    };
     let (action, list) = match by_hand {
         Some(entry) if listed.is_none() || entry.prefix_len >= listed.prefix_len() => {
             (entry.action, u32::from(entry.list))

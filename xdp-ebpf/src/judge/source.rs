@@ -6,12 +6,16 @@
 //!
 //! A stranger of a spoofed flood touches 1 and at times 2 (two cache lines), never 3.
 
-use xdp_common::{Address, Settings, SourceLocal, SourceRecord, source::local_slot, word::SharedWord};
+use xdp_common::{
+    Address, Settings, SourceLocal, SourceRecord,
+    source::{SAMPLING, local_slot},
+    word::SharedWord,
+};
 
 use crate::tables::{SharedSource, Tables};
 
 /// Sampled SYNs of a source in a window before it can be heavy.
-const SAMPLED_AT_LEAST: u32 = 4;
+const SAMPLED_AT_LEAST: u32 = 3;
 
 /// Counts a SYN of `source` (with this `hash`), which stands for `syns`, and tells whether it is within the source's rate.
 /// A SYN that stands for none is held against this CPU's cache only.
@@ -30,7 +34,8 @@ pub(super) fn admit<T: Tables>(source: &Address, hash: u64, syns: u64, tables: &
         Some(Cached::Stranger) | None => {
             let estimate = tables.sketch_count(hash, syns, now_ns);
             let before = estimate.saturating_sub(syns as u32);
-            if estimate < heavy_at(settings, syns) || !has_record(source, before, settings, tables, now_ns) {
+            let sampled = syns > 1 || tables.sampled_lately(now_ns);
+            if estimate < heavy_at(settings, sampled) || !has_record(source, before, settings, tables, now_ns) {
                 return true;
             }
             take_slot(slot, source, tables);
@@ -41,10 +46,10 @@ pub(super) fn admit<T: Tables>(source: &Address, hash: u64, syns: u64, tables: &
 }
 
 /// The estimate at which a source is heavy. Where one SYN stands for many, it takes several of them: a single one says
-/// nothing about a source.
+/// nothing about a source, nor about another one that shares its counters.
 #[inline(always)]
-fn heavy_at(settings: &Settings, syns: u64) -> u32 {
-    let several = if syns > 1 { SAMPLED_AT_LEAST * syns as u32 } else { 0 };
+fn heavy_at(settings: &Settings, sampled: bool) -> u32 {
+    let several = if sampled { SAMPLED_AT_LEAST * SAMPLING as u32 } else { 0 };
     if several > settings.source_syn.promote_at {
         several
     } else {

@@ -38,6 +38,10 @@ const OBSERVED: u64 = 1 << 7;
 #[inline(always)]
 pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
     let now_ns = tables.now_ns();
+    // A flood that exceeds an address's rate comes no further than here, but for those SYNs by which a botnet's sources are found.
+    if tables.drops_unseen(found.policy) {
+        return Verdict::within(Reason::AddressRate);
+    }
     let (Some(policy), Some(shared)) = (tables.policy(found), tables.address_rate(found.slot())) else {
         return Verdict::within(Reason::Syn);
     };
@@ -97,10 +101,11 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
         return Verdict::within(Reason::Syn);
     }
     if !may_verify {
-        return Verdict::over(match bits & OVER {
-            0 => Reason::GroupRate,
-            _ => Reason::AddressRate,
-        });
+        if bits & OVER == 0 {
+            return Verdict::over(Reason::GroupRate);
+        }
+        tables.note_exhausted(found.policy);
+        return Verdict::over(Reason::AddressRate);
     }
     if bits & OVER != 0 {
         if bits & ALONE == 0 {
