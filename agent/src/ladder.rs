@@ -141,7 +141,7 @@ impl fmt::Display for MethodChoice {
     }
 }
 
-/// The highest rung that the kernel side may take by itself, as the configuration says it.
+/// A rung that an address may take by itself, as the configuration says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
@@ -150,6 +150,12 @@ pub enum HighestRung {
     Limit,
     /// Over its rate, the address makes SYNs prove their sources.
     Verify,
+    /// Only sources that completed a handshake lately get in.
+    Known,
+    /// Nothing new gets in.
+    Blackhole,
+    /// The network above is asked to drop.
+    Upstream,
 }
 
 impl HighestRung {
@@ -159,6 +165,9 @@ impl HighestRung {
         match self {
             Self::Limit => Rung::Limit,
             Self::Verify => Rung::Verify,
+            Self::Known => Rung::Known,
+            Self::Blackhole => Rung::Blackhole,
+            Self::Upstream => Rung::Upstream,
         }
     }
 }

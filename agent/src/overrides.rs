@@ -140,7 +140,18 @@ pub struct RungOverride {
     pub origin: Origin,
 }
 
-/// Everything asked for at run time.
+/// The rung that the ladder put an address on by itself: nobody asked for it, and what anybody asks for wins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The rung: `verify` at least.
+    pub rung: Rung,
+    /// It stays there until then at least.
+    pub held_until: Timestamp,
+    /// The ladder, when, why, and when it ends unless it is renewed.
+    pub origin: Origin,
+}
+
+/// Everything asked for at run time, and the rungs that the ladder took.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// Source list.
@@ -151,6 +162,10 @@ pub struct Overrides {
     pub thresholds: BTreeMap<ThresholdTarget, ThresholdOverride>,
     /// Rungs.
     pub rungs: BTreeMap<IpAddr, RungOverride>,
+    /// The highest rung that the ladder may take, where somebody took a higher one back.
+    pub ceilings: BTreeMap<IpAddr, RungOverride>,
+    /// Rungs that the ladder took by itself.
+    pub taken: BTreeMap<IpAddr, Taken>,
     /// Mode.
     pub mode: Option<ModeOverride>,
 }
@@ -174,6 +189,14 @@ pub enum Change {
     PutRung(IpAddr, RungOverride),
     /// Lets it take its rung by itself again.
     RemoveRung(IpAddr),
+    /// Says how high the ladder may put an address.
+    PutCeiling(IpAddr, RungOverride),
+    /// Lets the ladder put it as high as the configuration says.
+    RemoveCeiling(IpAddr),
+    /// The ladder puts an address on a rung, or renews that.
+    PutTaken(IpAddr, Taken),
+    /// The ladder lets go of it.
+    RemoveTaken(IpAddr),
     /// Sets the mode; `None` goes back to the configured one.
     SetMode(Option<ModeOverride>),
 }
@@ -190,6 +213,10 @@ impl Overrides {
             Change::RemoveThreshold(target) => drop(self.thresholds.remove(target)),
             Change::PutRung(address, forced) => drop(self.rungs.insert(*address, forced.clone())),
             Change::RemoveRung(address) => drop(self.rungs.remove(address)),
+            Change::PutCeiling(address, ceiling) => drop(self.ceilings.insert(*address, ceiling.clone())),
+            Change::RemoveCeiling(address) => drop(self.ceilings.remove(address)),
+            Change::PutTaken(address, taken) => drop(self.taken.insert(*address, taken.clone())),
+            Change::RemoveTaken(address) => drop(self.taken.remove(address)),
             Change::SetMode(mode) => self.mode.clone_from(mode),
         }
     }
@@ -228,6 +255,16 @@ impl Overrides {
             .iter()
             .filter(|(_, forced)| over(&forced.origin))
             .map(|(a, _)| Change::RemoveRung(*a));
+        let ceilings = self
+            .ceilings
+            .iter()
+            .filter(|(_, ceiling)| over(&ceiling.origin))
+            .map(|(a, _)| Change::RemoveCeiling(*a));
+        let taken = self
+            .taken
+            .iter()
+            .filter(|(_, taken)| over(&taken.origin))
+            .map(|(a, _)| Change::RemoveTaken(*a));
         let mode = self
             .mode
             .iter()
@@ -237,6 +274,8 @@ impl Overrides {
             .chain(blackholes)
             .chain(thresholds)
             .chain(rungs)
+            .chain(ceilings)
+            .chain(taken)
             .chain(mode)
             .collect()
     }

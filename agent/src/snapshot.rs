@@ -1,14 +1,14 @@
 //! One picture of everything, made once a second, when something happens, and after every command, and read by everybody who answers questions:
 //! nobody but the engine touches the kernel's tables.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::{
     clock::Now,
     config::Config,
-    decide::KernelState,
+    decide::{KernelState, ladder::Watched},
     detect::{Attack, Meter, Talkers},
     feeds::state::ListState,
     host::{TcpFacts, load::Load},
@@ -57,6 +57,8 @@ pub struct Snapshot {
     pub meter: Arc<Meter>,
     /// Who sends most.
     pub talkers: Arc<Talkers>,
+    /// What the ladder knows of the addresses that are not at rest.
+    pub watched: Arc<BTreeMap<IpAddr, Watched>>,
     /// The host's TCP.
     pub tcp: Arc<TcpFacts>,
     /// Listeners of protected addresses, as the program was told.

@@ -25,6 +25,7 @@ use crate::{
     host::{HostFacts, Sysctls},
     kernel::Kernel,
     lock::Lock,
+    overrides::Overrides,
     tables::{Blackhole, KernelTables as _, ListAction, ListEntry},
 };
 
@@ -41,6 +42,8 @@ pub(super) struct Direct {
     host: HostFacts,
     file: ConfigFile,
     list: std::collections::BTreeMap<IpNet, ListAction>,
+    /// Who asked for what is not known here.
+    nothing: Overrides,
     now: Now,
     /// Held while maps are written, so that no daemon starts in between.
     _lock: Option<Lock>,
@@ -82,6 +85,7 @@ impl Direct {
             host,
             file,
             list,
+            nothing: Overrides::default(),
             now: Now::read(),
             _lock: lock,
         })
@@ -178,6 +182,7 @@ impl Direct {
             host: &self.host,
             config_list: &self.list,
             block_ttl: self.file.block_ttl,
+            overrides: &self.nothing,
         }
     }
 }

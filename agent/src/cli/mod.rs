@@ -18,6 +18,7 @@ mod print;
 mod reload;
 mod run;
 mod rung;
+mod safe;
 mod samples;
 mod sources;
 mod ssh;
@@ -57,6 +58,7 @@ Under attack, in this order:
   agent rung 203.0.113.7 verify               make unknown sources prove themselves now
   agent block-ip 198.51.100.0/24 --ttl 30m    drop everything from there
   agent block-ip 203.0.113.7                  blackhole one of our own addresses
+  agent safe 203.0.113.7                      can it be put back, yes or no
   agent list                                  what is blocked, by whom, until when
   agent lists                                 how the large lists stand, and what each has decided about
   agent notify                                whether those who are to be told of it are told
@@ -93,6 +95,7 @@ enum Verb {
     List(list::Args),
     Lists(lists::Args),
     Rung(rung::Args),
+    Safe(safe::Args),
     Groups(groups::Args),
     Listeners(listeners::Args),
     Notify(notify::Args),
@@ -122,7 +125,7 @@ pub fn main() -> ExitCode {
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(carry_out(cli.verb, &context)));
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => report(&error, context.json),
     }
 }
@@ -143,8 +146,8 @@ fn runtime(verb: &Verb) -> std::io::Result<tokio::runtime::Runtime> {
     builder.worker_threads(2).enable_all().build()
 }
 
-async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
-    match verb {
+async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<ExitCode> {
+    let done = match verb {
         Verb::Run(args) => run::run(args, context).await,
         Verb::CheckConfig(args) => check_config::run(args, context).await,
         Verb::Config(args) => config::run(&args, context),
@@ -156,6 +159,8 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
         Verb::List(args) => list::run(args, context).await,
         Verb::Lists(args) => lists::run(args, context).await,
         Verb::Rung(args) => rung::run(args, context).await,
+        // Its answer is its exit code.
+        Verb::Safe(args) => return safe::run(args, context).await,
         Verb::Groups(args) => groups::run(args, context).await,
         Verb::Listeners(args) => listeners::run(args, context).await,
         Verb::Notify(args) => notify::run(args, context).await,
@@ -167,7 +172,8 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<()> {
         Verb::Mode(args) => mode::run(args, context).await,
         Verb::Reload(args) => reload::run(args, context).await,
         Verb::Detach(args) => detach::run(args, context).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Says what went wrong on standard error, in the form that was asked for, and gives the exit code.

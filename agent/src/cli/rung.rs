@@ -11,14 +11,15 @@ use super::{
 };
 use crate::{
     config::{prefix, units::Ttl},
-    control::api::{Done, RungRequest, RungView},
+    control::api::{AutomaticView, Done, RungRequest, RungView},
     tables::Rung,
 };
 
 /// Show where each address stands on the ladder, and put one on a rung by hand
 ///
 /// By itself an address stands on `limit` and goes to `verify` while it is over its rate: then SYNs of unknown sources must
-/// prove themselves, by a cookie or a challenge. Works while the agent is dead, straight on the kernel's maps.
+/// prove themselves, by a cookie or a challenge. Where the configuration lets it ([ladder]), it climbs on to `known` and
+/// `blackhole` when that is not enough. What is forced here wins. Works while the agent is dead, straight on the kernel's maps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   agent rung                                   every address: rung, since when, forced by whom
@@ -116,12 +117,29 @@ async fn show(target: Option<IpNet>, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the ladder did, or would have: it ends when it is calm, and not before its hold is over.
+fn by_ladder(automatic: &AutomaticView) -> (String, String, String) {
+    let by = if automatic.dry_run {
+        format!("ladder (only said: {})", automatic.rung)
+    } else {
+        "ladder".to_owned()
+    };
+    let until = match automatic.hold_left_seconds {
+        0 => "it is calm".to_owned(),
+        left => {
+            let left = humantime::format_duration(std::time::Duration::from_secs(left));
+            format!("it is calm, held for {left}")
+        }
+    };
+    (by, until, print::clean(&automatic.reason))
+}
+
 fn table(views: &[RungView]) {
     let headings = [
         "ADDRESS",
         "RUNG",
         "SINCE",
-        "FORCED BY",
+        "PUT THERE BY",
         "UNTIL",
         "REASON",
         "BY ITSELF UP TO",
@@ -132,9 +150,10 @@ fn table(views: &[RungView]) {
     let mut table = print::table(&headings, &[8, 9]);
     let dash = || "-".to_owned();
     for view in views {
-        let (by, until, reason) = match &view.forced {
-            None => (dash(), dash(), dash()),
-            Some(forced) => {
+        let (by, until, reason) = match (&view.forced, &view.automatic) {
+            (None, None) => (dash(), dash(), dash()),
+            (None, Some(automatic)) => by_ladder(automatic),
+            (Some(forced), _) => {
                 let [by, _, reason] = print::origin(forced);
                 (
                     by,

@@ -14,7 +14,8 @@ use crate::{
 
 /// Take back a block or a blackhole
 ///
-/// Works while the agent is dead, straight on the kernel's maps. What the configuration file blocks is taken back there.
+/// An address that is still flooded is put back all the same, with a warning: ask `agent safe` before. Works while the
+/// agent is dead, straight on the kernel's maps. What the configuration file blocks is taken back there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   agent unblock-ip 198.51.100.0/24       the same prefix that was blocked

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     captures::Captures,
     detect::DetectSection,
+    ladder::{LadderOverride, LadderSection},
     notify::NotifySection,
     units::{Amplification, Burst, Interval, Rate, Span, Ttl},
 };
@@ -53,7 +54,11 @@ pub struct ConfigFile {
     /// How an address over its rate makes SYNs prove their sources, so that customers stay in and
     /// forged sources stay out.
     pub verify: Verify,
-    /// One section for each address that differs from thresholds.address or from verify.
+    /// How far addresses climb by themselves when what the kernel side does is not enough, and how they
+    /// come down again. The rungs, the lowest first: observe, limit, verify, known, blackhole, upstream.
+    /// What people force (`agent rung`, `agent block-ip`) always wins.
+    pub ladder: LadderSection,
+    /// One section for each address that differs from thresholds.address, from verify or from ladder.
     pub address: Vec<AddressOverride>,
     /// One section for each large list of sources, read from a file or a URL: see `agent lists`. The
     /// longest prefix decides over all lists, `allow`, `block` and what was blocked by hand. Of two
@@ -101,6 +106,7 @@ impl Default for ConfigFile {
             amplification: Amplification::default(),
             thresholds: Thresholds::default(),
             verify: Verify::default(),
+            ladder: LadderSection::default(),
             address: Vec::new(),
             list: Vec::new(),
             group: Vec::new(),
@@ -264,11 +270,15 @@ pub struct AddressOverride {
     #[schemars(extend("examples" = ["challenge"]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<MethodChoice>,
-    /// The highest rung that it takes by itself: "verify" when left out; "limit" drops what exceeds
-    /// its rate, customers with the flood.
+    /// The highest rung that it takes by itself; ladder.highest when left out. "limit" drops what
+    /// exceeds its rate, customers with the flood.
     #[schemars(extend("examples" = ["limit"]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<HighestRung>,
+    /// How it goes up and down the ladder; what is left out is as in the section ladder.
+    #[schemars(extend("examples" = [{"calm": "1m", "known": {"after": "5s"}}]))]
+    #[serde(default, skip_serializing_if = "LadderOverride::is_empty")]
+    pub ladder: LadderOverride,
     /// Amplifiers that it takes nothing from unasked; amplification when left out.
     #[schemars(extend("examples" = [["ntp", "memcached"]]))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ pub mod detect;
 pub mod example;
 pub mod file;
 pub mod groups;
+pub mod ladder;
 pub mod lists;
 pub mod notify;
 mod parse;

@@ -17,6 +17,7 @@ use super::{
     detect::DetectSection,
     file::{AddressOverride, Log, Verify},
     groups::{self, Group},
+    ladder::LadderPolicy,
     lists::List,
     notify::{self, Endpoint},
     prefix, source_list,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     host::{HostFacts, can_be_protected},
-    ladder::{HighestRung, MethodChoice},
+    ladder::MethodChoice,
     lists,
     tables::{Limit, ListAction, Mode, XdpMode},
     vectors::{Vectors, VectorsOverride},
@@ -48,8 +49,8 @@ pub struct ProtectedAddress {
     pub local: bool,
     /// How its sources prove themselves.
     pub method: MethodChoice,
-    /// The highest rung that it takes by itself.
-    pub highest: HighestRung,
+    /// How it goes up and down the ladder.
+    pub ladder: LadderPolicy,
     /// Rates of what is not a SYN.
     pub vectors: Vectors,
     /// What of them is its own.
@@ -93,6 +94,8 @@ pub struct Config {
     pub verify: Verify,
     /// What is an attack.
     pub detect: DetectSection,
+    /// How addresses that have no policy of their own go up and down the ladder.
+    pub ladder: LadderPolicy,
     /// Control socket.
     pub socket: PathBuf,
     /// Group of the control socket.
@@ -144,6 +147,11 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     resolver.check_verify();
     file.detect.check(&mut resolver.problems);
     file.captures.check(&mut resolver.problems);
+    LadderPolicy::of(&file.ladder, file.verify.hold.duration()).check(
+        "ladder",
+        file.poll.interval,
+        &mut resolver.problems,
+    );
     let mut protected = resolver.protected();
     resolver.apply_overrides(&mut protected);
     let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
@@ -168,6 +176,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         resolvers: host.resolvers.clone(),
         verify: file.verify.clone(),
         detect: file.detect.clone(),
+        ladder: LadderPolicy::of(&file.ladder, file.verify.hold.duration()),
         socket: file.control.socket.clone(),
         socket_group: file.control.group.clone(),
         metrics,
@@ -381,7 +390,7 @@ impl Resolver<'_> {
             limit: common_limit(self.file),
             local: self.host.is_local(address),
             method: self.file.verify.method,
-            highest: HighestRung::Verify,
+            ladder: LadderPolicy::of(&self.file.ladder, self.file.verify.hold.duration()),
             vectors: self.file.thresholds.vectors(),
             own_vectors: VectorsOverride::default(),
             amplification: self.file.amplification,
@@ -429,6 +438,10 @@ impl Resolver<'_> {
                 self.problems.push(Problem::new(key, quoted(&entry.address), message));
             } else if let Some(target) = protected.get_mut(&address) {
                 override_with(target, entry);
+                if entry.rung.is_some() || !entry.ladder.is_empty() {
+                    let key = format!("address[{index}].ladder");
+                    target.ladder.check(&key, self.file.poll.interval, &mut self.problems);
+                }
             } else {
                 let message = "is not protected: add it to `protect`, or remove this section";
                 self.problems.push(Problem::new(key, quoted(&entry.address), message));
@@ -438,8 +451,7 @@ impl Resolver<'_> {
                 ..entry.clone()
             };
             if differs == AddressOverride::default() {
-                let message =
-                    "sets nothing: give it a syn_rate, a syn_burst, a verify or a rung, or remove the section";
+                let message = "sets nothing: give it a syn_rate, a syn_burst, a verify, a rung or a ladder, or remove the section";
                 self.problems
                     .push(Problem::without_value(format!("address[{index}]"), message));
             }
@@ -453,7 +465,7 @@ fn override_with(target: &mut ProtectedAddress, entry: &AddressOverride) {
         entry.syn_burst.unwrap_or(target.limit.syn_burst),
     );
     target.method = entry.verify.unwrap_or(target.method);
-    target.highest = entry.rung.unwrap_or(target.highest);
+    target.ladder = target.ladder.with(entry.rung, &entry.ladder);
     target.own_vectors = entry.vectors();
     target.vectors = target.own_vectors.over(target.vectors);
     target.amplification = entry.amplification.unwrap_or(target.amplification);

@@ -184,6 +184,9 @@ pub struct Done {
     /// What the caller should know besides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Addresses that were taken out of a blackhole before that was safe (`agent safe`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_safe: Vec<IpAddr>,
 }
 
 /// Body of every answer that is not a success.
@@ -330,6 +333,12 @@ pub struct RungView {
     pub since: Option<Timestamp>,
     /// Who put it there until when; absent while it takes its rung by itself.
     pub forced: Option<OriginView>,
+    /// The rung that it took by itself above what the kernel side does, or would have taken.
+    #[serde(default)]
+    pub automatic: Option<AutomaticView>,
+    /// How high it may go by itself for now, and who said so; absent while the configuration decides.
+    #[serde(default)]
+    pub ceiling: Option<OriginView>,
     /// The highest rung that it takes by itself.
     pub highest: Rung,
     /// How sources prove themselves in verify.
@@ -339,6 +348,59 @@ pub struct RungView {
     /// Handshakes that this host completed per second; absent for an address that it forwards for, and where only the
     /// kernel was asked.
     pub handshakes_pps: Option<f64>,
+}
+
+/// The rung that an address took by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AutomaticView {
+    /// The rung.
+    pub rung: Rung,
+    /// It is only said: the configuration or the mode does not let it be done.
+    pub dry_run: bool,
+    /// Since when.
+    pub since: Timestamp,
+    /// It stays there until then at least.
+    pub held_until: Timestamp,
+    /// How long that is, in seconds.
+    pub hold_left_seconds: u64,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+/// `GET /v1/safe?target=..`: whether addresses can be put back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SafeView {
+    /// The address or prefix.
+    pub target: String,
+    /// Yes or no: yes if it is so for every address.
+    pub safe: bool,
+    /// Why, in a sentence.
+    pub why: String,
+    /// What arrives at all of them that may be an attack, in packets per second.
+    pub residual_pps: f64,
+    /// Every address.
+    pub addresses: Vec<SafeAddressView>,
+}
+
+/// One address of [`SafeView`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SafeAddressView {
+    /// The address.
+    pub address: IpAddr,
+    /// Yes or no.
+    pub safe: bool,
+    /// Why, in a sentence.
+    pub why: String,
+    /// The rung where it stands.
+    pub rung: String,
+    /// What arrives that may be an attack, in packets per second.
+    pub residual_pps: f64,
+    /// Since half its SYN rate or more arrived; absent if that was not seen.
+    pub seconds_since_excess: Option<f64>,
+    /// The calm that is still missing.
+    pub cooldown_left_seconds: f64,
+    /// The attack that goes on.
+    pub attack: Option<u64>,
 }
 
 /// One line of `GET /v1/groups`.

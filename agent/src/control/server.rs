@@ -20,8 +20,8 @@ use tokio::{
 use super::{
     api::{
         AllowRequest, BlockRequest, Done, GroupView, LargeListView, ListView, ListenersView, ModeRequest, ModeView,
-        PrefixesView, RefreshRequest, RemoveRequest, RungRequest, RungView, SampleView, SourcesQuery, SourcesView,
-        StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+        PrefixesView, RefreshRequest, RemoveRequest, RungRequest, RungView, SafeView, SampleView, SourcesQuery,
+        SourcesView, StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
     },
     error::Failure,
     peer::Peer,
@@ -97,6 +97,7 @@ fn router(handle: Handle) -> Router {
         .route("/v1/thresholds/{*target}", get(threshold))
         .route("/v1/rungs", get(rungs).put(set_rung))
         .route("/v1/groups", get(groups))
+        .route("/v1/safe", get(safe))
         .route("/v1/listeners", get(listeners))
         .route("/v1/capture", post(capture::capture))
         .route("/v1/notify", get(notify::endpoints))
@@ -242,6 +243,10 @@ async fn rungs(State(handle): State<Handle>) -> Json<Vec<RungView>> {
     Json(view::rungs(&handle.snapshot()))
 }
 
+async fn safe(State(handle): State<Handle>, Asked(query): Asked<TargetQuery>) -> Answer<SafeView> {
+    Ok(Json(view::safe(&handle.snapshot(), &query.target)?))
+}
+
 async fn groups(State(handle): State<Handle>) -> Json<Vec<GroupView>> {
     Json(view::groups(&handle.snapshot()))
 }
@@ -330,7 +335,7 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
         Some(
-            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, listeners, capture, notify, mode, reload and \
+            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, groups, safe, listeners, capture, notify, mode, reload and \
              detach"
                 .to_owned(),
         ),

@@ -10,6 +10,7 @@ use super::KernelState;
 use crate::{
     clock::{Expiry, Now},
     config::prefix,
+    ladder::Rung,
     overrides::{ADOPTED, BlackholeOverride, Change, ListOverride, Origin, Overrides, RungOverride},
     tables::{ForcedRung, ListAction, ListEntry, MonotonicNs},
 };
@@ -140,8 +141,19 @@ fn adopt_entry(entry: &ListEntry, found: &Found<'_>) -> Option<Change> {
     }
 }
 
+/// Whether the ladder took a rung and gave it this end, and nobody asked for anything else.
+fn is_taken(address: IpAddr, until: Option<Expiry>, found: &Found<'_>, rung: impl Fn(Rung) -> bool) -> bool {
+    let ledger = found.ledger;
+    let by_hand = ledger.rungs.contains_key(&address) || ledger.blackholes.contains_key(&address);
+    let taken = ledger.taken.get(&address).filter(|_| !by_hand);
+    taken.is_some_and(|taken| rung(taken.rung) && same_end(taken.origin.until, until))
+}
+
 fn adopt_blackhole(address: IpAddr, until: Option<MonotonicNs>, all: bool, found: &Found<'_>) -> Option<Change> {
     let until = end(until, found.now)?;
+    if !all && is_taken(address, until, found, |rung| rung >= Rung::Blackhole) {
+        return None;
+    }
     let origin = match found.ledger.blackholes.get(&address) {
         Some(known) if known.all == all && same_end(known.origin.until, until) => return None,
         Some(known) => Origin {
@@ -155,6 +167,9 @@ fn adopt_blackhole(address: IpAddr, until: Option<MonotonicNs>, all: bool, found
 
 fn adopt_rung(address: IpAddr, forced: ForcedRung, found: &Found<'_>) -> Option<Change> {
     let until = end(forced.until, found.now)?;
+    if is_taken(address, until, found, |rung| rung == forced.rung) {
+        return None;
+    }
     let origin = match found.ledger.rungs.get(&address) {
         Some(known) if known.rung == forced.rung && same_end(known.origin.until, until) => return None,
         Some(known) if known.rung == forced.rung => Origin {
@@ -209,7 +224,17 @@ fn taken_back(found: &Found<'_>) -> Vec<(Change, String)> {
             format!("in the ledger, not in the kernel any more: forced rung of {address}; forgotten"),
         )
     });
-    entries.chain(blackholes).chain(rungs).collect()
+    let taken = found.ledger.taken.keys().filter(|address| {
+        let state = found.kernel.addresses.get(address);
+        state.is_some_and(|state| state.rung.is_none() && state.blackhole.is_none())
+    });
+    let taken = taken.map(|address| {
+        (
+            Change::RemoveTaken(*address),
+            format!("in the ledger, not in the kernel any more: rung of {address} that the ladder took; forgotten"),
+        )
+    });
+    entries.chain(blackholes).chain(rungs).chain(taken).collect()
 }
 
 fn is_adopted(entry: &ListEntry, found: &Found<'_>) -> bool {

@@ -4,10 +4,12 @@
 pub mod adopt;
 pub mod block;
 pub mod guard;
+pub mod ladder;
 pub mod plan;
 pub mod refusal;
 pub mod reload;
 pub mod rung;
+pub mod safe;
 pub mod say;
 pub mod standing;
 pub mod state;
@@ -26,6 +28,7 @@ use crate::{
     clock::Now,
     config::units::Ttl,
     host::HostFacts,
+    overrides::Overrides,
     tables::{ListAction, Mode},
 };
 
@@ -45,6 +48,8 @@ pub struct World<'a> {
     pub config_list: &'a BTreeMap<IpNet, ListAction>,
     /// Lifetime of a block that names none.
     pub block_ttl: Ttl,
+    /// What people asked for and the ladder took; empty while no agent runs.
+    pub overrides: &'a Overrides,
 }
 
 impl World<'_> {

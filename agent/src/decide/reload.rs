@@ -1,12 +1,12 @@
 //! What changes between two configurations, in words, and what of it needs a restart.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use xdp_common::Vector;
 
 use crate::{
-    config::{Config, groups::Group, prefix},
-    ladder::MethodChoice,
+    config::{Config, groups::Group, ladder::LadderPolicy, prefix},
+    ladder::{MethodChoice, Rung},
 };
 
 /// The difference.
@@ -103,6 +103,7 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
         old.verify.set_sysctls.to_string(),
         new.verify.set_sysctls.to_string(),
     );
+    ladder(&old.ladder, &new.ladder, &mut note);
     difference.changes.extend(interfaces(old, new));
     difference.changes.extend(addresses(old, new));
     difference.changes.extend(groups(old, new));
@@ -111,6 +112,32 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
     difference.changes.extend(endpoints(old, new));
     difference.needs_restart = needs_restart(old, new);
     difference
+}
+
+fn ladder(old: &LadderPolicy, new: &LadderPolicy, note: &mut impl FnMut(&str, String, String)) {
+    let dry = |policy: &LadderPolicy| {
+        policy
+            .dry_from
+            .map_or("nothing".to_owned(), |rung| format!("from {rung} on"))
+    };
+    let span = |duration: Duration| humantime::format_duration(duration).to_string();
+    note("ladder.highest", old.highest.to_string(), new.highest.to_string());
+    note("ladder.dry_run", dry(old), dry(new));
+    note("ladder.calm", span(old.calm), span(new.calm));
+    note("ladder.hold_max", span(old.hold_max), span(new.hold_max));
+    note("ladder.ttl", span(old.ttl), span(new.ttl));
+    for rung in [Rung::Known, Rung::Blackhole, Rung::Upstream] {
+        note(
+            &format!("ladder.{rung}.after"),
+            span(old.after(rung)),
+            span(new.after(rung)),
+        );
+        note(
+            &format!("ladder.{rung}.hold"),
+            span(old.hold(rung)),
+            span(new.hold(rung)),
+        );
+    }
 }
 
 fn interfaces(old: &Config, new: &Config) -> Vec<String> {
@@ -158,12 +185,15 @@ fn addresses(old: &Config, new: &Config) -> Vec<String> {
                     };
                     changes.push(format!("address {address}: verify by {} -> {}", show(was), show(is)));
                 }
-                if before.highest != protected.highest {
+                let own = |config: &Config, ladder: LadderPolicy| (ladder != config.ladder).then_some(ladder);
+                let (was, is) = (own(old, before.ladder), own(new, protected.ladder));
+                if before.ladder.highest != protected.ladder.highest && was != is {
                     changes.push(format!(
                         "address {address}: rung at most {} -> {}",
-                        before.highest.rung(),
-                        protected.highest.rung()
+                        before.ladder.highest, protected.ladder.highest
                     ));
+                } else if was != is {
+                    changes.push(format!("address {address}: ladder changed"));
                 }
                 for vector in Vector::ALL {
                     let (was, is) = (before.own_vectors.of(vector), protected.own_vectors.of(vector));

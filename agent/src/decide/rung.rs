@@ -119,16 +119,31 @@ fn given_back(addresses: &[IpAddr], request: &RungRequest, world: &World<'_>) ->
             "leave --ttl out: auto holds until a rung is forced again",
         ));
     }
-    let is_forced = |state: &AddressState| state.rung.is_some_and(|forced| forced.at(world.now.mono).is_some());
+    let overrides = world.overrides;
+    let is_forced = |state: &AddressState| {
+        let in_kernel = state.rung.is_some_and(|forced| forced.at(world.now.mono).is_some());
+        let by_ladder = overrides.taken.contains_key(&state.address) && !overrides.rungs.contains_key(&state.address);
+        in_kernel && !by_ladder || overrides.ceilings.contains_key(&state.address)
+    };
     let forced: Vec<IpAddr> = addresses
         .iter()
         .copied()
         .filter(|address| world.kernel.addresses.get(address).is_some_and(is_forced))
         .collect();
     if forced.is_empty() {
+        let taken = addresses.iter().find_map(|address| overrides.taken.get(address));
+        let hint = match taken {
+            None => "it takes its rung by itself already".to_owned(),
+            Some(taken) => format!(
+                "it took {} by itself ({}); force another rung to keep it from that, such as `agent rung {} verify`",
+                taken.rung,
+                taken.origin.reason.as_deref().unwrap_or("without a reason"),
+                request.target
+            ),
+        };
         return Err(Refusal::not_found(
             format!("the rung of {} is not forced", say::some_of(addresses)),
-            Some("it takes its rung by itself already".to_owned()),
+            Some(hint),
         ));
     }
     let done = Done {

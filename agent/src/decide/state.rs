@@ -8,7 +8,8 @@ use ipnet::IpNet;
 use crate::{
     config::{Config, units::Burst},
     host::TcpFacts,
-    overrides::{Overrides, ThresholdTarget},
+    ladder::Rung,
+    overrides::{Origin, Overrides, ThresholdTarget},
     tables::{
         self, AddressState, Blackhole, ForcedRung, GroupState, KernelSettings, KernelTables, KnownFor, Ladder, Limit,
         ListEntry, Vectors,
@@ -77,14 +78,7 @@ impl KernelState {
             .protected
             .iter()
             .map(|(address, protected)| {
-                let blackhole = overrides.blackholes.get(address).map(|hole| Blackhole {
-                    until: hole.origin.until.map(|until| until.mono),
-                    all: hole.all,
-                });
-                let rung = overrides.rungs.get(address).map(|forced| ForcedRung {
-                    rung: forced.rung,
-                    until: forced.origin.until.map(|until| until.mono),
-                });
+                let (rung, blackhole) = rung_of(overrides, *address);
                 let local = own.contains(address);
                 let state = AddressState {
                     address: *address,
@@ -93,7 +87,7 @@ impl KernelState {
                     local,
                     rung,
                     ladder: Ladder {
-                        most: protected.highest.rung(),
+                        most: protected.ladder.kernel_most(),
                         method: protected.method.resolve(local, tcp.sysctls.syncookies),
                         hold: config.verify.hold.duration(),
                     },
@@ -140,6 +134,37 @@ impl KernelState {
             addresses,
             entries: configured.chain(asked).collect(),
         }
+    }
+}
+
+/// The rung that an address is put on and its blackhole: what people asked for, and only where nobody asked for anything, what
+/// the ladder took.
+fn rung_of(overrides: &Overrides, address: IpAddr) -> (Option<ForcedRung>, Option<Blackhole>) {
+    let end = |origin: &Origin| origin.until.map(|until| until.mono);
+    let blackhole = overrides.blackholes.get(&address).map(|hole| Blackhole {
+        until: end(&hole.origin),
+        all: hole.all,
+    });
+    let forced = overrides.rungs.get(&address).map(|forced| ForcedRung {
+        rung: forced.rung,
+        until: end(&forced.origin),
+    });
+    match overrides.taken.get(&address) {
+        Some(taken) if blackhole.is_none() && forced.is_none() => {
+            let until = end(&taken.origin);
+            if taken.rung >= Rung::Blackhole {
+                (None, Some(Blackhole { until, all: false }))
+            } else {
+                (
+                    Some(ForcedRung {
+                        rung: taken.rung,
+                        until,
+                    }),
+                    None,
+                )
+            }
+        }
+        _ => (forced, blackhole),
     }
 }
 

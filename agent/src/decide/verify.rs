@@ -6,7 +6,7 @@ use super::say;
 use crate::{
     config::Config,
     host::TcpFacts,
-    ladder::{HighestRung, Method, MethodChoice, Syncookies},
+    ladder::{Method, MethodChoice, Rung, Syncookies},
 };
 
 /// What is not as good as it could be while it lasts: for `status`.
@@ -72,7 +72,7 @@ fn wanting_cookies(config: &Config, which: impl Fn(IpAddr) -> bool) -> Vec<IpAdd
         .protected
         .iter()
         .filter(|(address, protected)| {
-            protected.highest == HighestRung::Verify
+            protected.ladder.kernel_most() == Rung::Verify
                 && protected.method.resolve(true, Syncookies::Always) == Method::Cookie
                 && which(**address)
         })

@@ -8,9 +8,10 @@ use crate::{
     decide::{
         Refusal,
         block::{self, Decision, Effect},
-        rung, threshold,
+        rung, safe, say, threshold,
         unblock::{self, Removal},
     },
+    ladder::Rung,
     overrides::{BlackholeOverride, Change, ListOverride, ModeOverride, Origin, RungOverride, ThresholdOverride},
     sysctls,
 };
@@ -59,11 +60,11 @@ impl Engine {
             }
             Command::Unblock(request) => {
                 let removal = unblock::unblock(request, &world)?;
-                self.remove(removal)
+                self.unblock(removal, &asked(None))
             }
             Command::Unallow(request) => {
                 let removal = unblock::unallow(request, &world)?;
-                self.remove(removal)
+                self.commit(removed(&removal), removal.done)
             }
             Command::SetThreshold(request) => {
                 let decision = threshold::set(request, &world)?;
@@ -114,10 +115,49 @@ impl Engine {
         self.commit(changes, decision.done)
     }
 
-    fn remove(&mut self, removal: Removal) -> Outcome {
-        let entries = removal.entry.into_iter().map(Change::RemoveEntry);
-        let blackholes = removal.blackholes.into_iter().map(Change::RemoveBlackhole);
-        self.commit(entries.chain(blackholes).collect(), removal.done)
+    /// What the ladder blackholed or would blackhole, it leaves alone for `block_ttl`: who takes a blackhole back has decided.
+    fn unblock(&mut self, mut removal: Removal, asked: &Asked<'_>) -> Outcome {
+        let now = asked.now;
+        let until = self.config.block_ttl.duration().map(|ttl| now.plus(ttl));
+        let mut more = Vec::new();
+        for &address in &removal.blackholes {
+            let policy = self.config.protected.get(&address).map(|protected| protected.ladder);
+            let policy = policy.unwrap_or_default();
+            more.push(Change::RemoveTaken(address));
+            if policy.highest >= Rung::Blackhole && !policy.is_only_said(Rung::Blackhole) {
+                let (rung, origin) = (Rung::Known, asked.origin(until));
+                more.push(Change::PutCeiling(address, RungOverride { rung, origin }));
+                removal.done.warnings.push(format!(
+                    "the ladder will not blackhole {address} {}; `agent rung {address} auto` lets it",
+                    say::until(until, now)
+                ));
+            }
+        }
+        self.warn_of_danger(&mut removal, now);
+        let mut changes = removed(&removal);
+        changes.extend(more);
+        self.commit(changes, removal.done)
+    }
+
+    /// Whoever takes an address out of a blackhole while it is still flooded is told so.
+    fn warn_of_danger(&self, removal: &mut Removal, now: Now) {
+        for &address in &removal.blackholes {
+            let policy = self.config.protected.get(&address).map(|protected| protected.ladder);
+            let answer = safe::judge(&safe::Case {
+                now,
+                address,
+                rung: Rung::Blackhole,
+                watched: self.watched.get(&address),
+                cooldown: policy.unwrap_or_default().calm,
+            });
+            if !answer.safe {
+                removal.done.not_safe.push(address);
+                removal
+                    .done
+                    .warnings
+                    .push(format!("it was not safe to put {address} back: {}", answer.why));
+            }
+        }
     }
 
     fn set_threshold(
@@ -139,17 +179,17 @@ impl Engine {
 
     fn set_rung(&mut self, decision: rung::Decision, asked: &Asked<'_>) -> Outcome {
         let origin = asked.origin(decision.until);
-        let change = |address| match decision.rung {
-            Some(rung) => Change::PutRung(
+        let changes = |address| match decision.rung {
+            Some(rung) => vec![Change::PutRung(
                 address,
                 RungOverride {
                     rung,
                     origin: origin.clone(),
                 },
-            ),
-            None => Change::RemoveRung(address),
+            )],
+            None => vec![Change::RemoveRung(address), Change::RemoveCeiling(address)],
         };
-        let changes = decision.addresses.iter().copied().map(change).collect();
+        let changes = decision.addresses.iter().copied().flat_map(changes).collect();
         self.commit(changes, decision.done)
     }
 
@@ -176,6 +216,12 @@ impl Engine {
         done.warnings.extend(put_back.warnings);
         Ok((Vec::new(), done))
     }
+}
+
+fn removed(removal: &Removal) -> Vec<Change> {
+    let entries = removal.entry.into_iter().map(Change::RemoveEntry);
+    let blackholes = removal.blackholes.iter().copied().map(Change::RemoveBlackhole);
+    entries.chain(blackholes).collect()
 }
 
 /// The answer to `detach`.

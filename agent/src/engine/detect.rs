@@ -57,30 +57,32 @@ impl Detecting {
 }
 
 impl Engine {
-    /// Has the detector look at a tick; true when something happened.
-    pub(super) fn detect(&mut self, tick: Tick) -> bool {
+    /// Has the detector look at a tick, and then the ladder; true when something happened.
+    pub(super) fn detect(&mut self, tick: &Tick) -> bool {
         let section = &self.config.detect;
-        let tick = if section.enabled {
-            tick
-        } else {
-            // Nothing is watched: attacks that were open end.
-            Tick {
-                subjects: Vec::new(),
-                host: HostObservation::default(),
-                ..tick
-            }
-        };
+        // Where nothing is to be watched, attacks that were open end.
+        let nothing = (!section.enabled).then(|| Tick {
+            subjects: Vec::new(),
+            host: HostObservation::default(),
+            ..*tick
+        });
         let detecting = &mut self.detecting;
-        let events = detecting.detector.tick(&tick, &section.policy(), &detecting.baselines);
-        if events.is_empty() {
-            return false;
+        let detector = &mut detecting.detector;
+        let events = detector.tick(
+            nothing.as_ref().unwrap_or(tick),
+            &section.policy(),
+            &detecting.baselines,
+        );
+        let (attacks, saturated) = (detector.attacks().to_vec(), detector.is_host_saturated());
+        let happened = !events.is_empty();
+        if happened {
+            // First the attacks, which the events name.
+            self.keep_attacks();
         }
-        // First the attacks, which the events name.
-        self.keep_attacks();
         for event in events {
             self.happened(event);
         }
-        true
+        self.climb(tick, &attacks, saturated) || happened
     }
 
     /// Has the ledger keep attacks as they are now, and what was learned of what is usual.

@@ -4,13 +4,14 @@
 mod commands;
 mod detect;
 mod events;
+mod ladder;
 mod lists;
 mod look;
 mod poll;
 mod reload;
 pub mod start;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 pub use commands::detached;
 use detect::Detecting;
@@ -25,7 +26,10 @@ use crate::{
     command::Order,
     config::{Config, file::LogLevel},
     control::api::Done,
-    decide::{KernelState, Refusal, World},
+    decide::{
+        KernelState, Refusal, World,
+        ladder::{Ladder, Watched},
+    },
     detect::{Meter, NumberedEvent, Talkers, Tally},
     feeds::state::ListState,
     host::{Host, HostFacts, TcpFacts},
@@ -63,6 +67,10 @@ pub struct Engine {
     polls: Polls,
     detecting: Detecting,
     fresh_samples: broadcast::Sender<Arc<Vec<Sample>>>,
+    ladder: Ladder,
+    /// What the ladder knows of the addresses that are not at rest.
+    watched: Arc<BTreeMap<IpAddr, Watched>>,
+    ladder_problem: Option<String>,
     lasting_warnings: Vec<String>,
     started: Timestamp,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -190,6 +198,7 @@ impl Engine {
             host,
             config_list: &self.config.list,
             block_ttl: self.config.block_ttl,
+            overrides: &self.overrides,
         }
     }
 
@@ -231,6 +240,7 @@ impl Engine {
             kernel: Arc::clone(&self.kernel),
             meter: Arc::clone(&self.meter),
             talkers: Arc::clone(&self.talkers),
+            watched: Arc::clone(&self.watched),
             tcp: Arc::clone(&self.tcp),
             listeners: Arc::clone(&self.listeners),
             lists: Arc::clone(&self.lists),
@@ -257,19 +267,20 @@ impl Engine {
             .chain(self.host_warnings())
             .chain(self.list_warnings(now))
             .chain(self.polls.warnings())
+            .chain(self.ladder_problem.clone())
             .collect()
     }
 }
 
 /// The configuration's list as the ledger keeps it: `prefix action` per line.
-fn write_list(list: &std::collections::BTreeMap<ipnet::IpNet, ListAction>) -> String {
+fn write_list(list: &BTreeMap<ipnet::IpNet, ListAction>) -> String {
     list.iter()
         .map(|(prefix, action)| format!("{prefix} {action}\n"))
         .collect()
 }
 
 /// Reads that back; a line that makes no sense is as good as none.
-fn read_list(text: &str) -> std::collections::BTreeMap<ipnet::IpNet, ListAction> {
+fn read_list(text: &str) -> BTreeMap<ipnet::IpNet, ListAction> {
     text.lines()
         .filter_map(|line| {
             let (prefix, action) = line.split_once(' ')?;

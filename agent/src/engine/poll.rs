@@ -101,7 +101,7 @@ impl Engine {
         let Some(tick) = sight.tick() else {
             return Ok(false);
         };
-        Ok(self.detect(tick))
+        Ok(self.detect(&tick))
     }
 
     fn recount(&mut self, since: Now, now: Now) -> tables::Result<Vec<Gain>> {
@@ -195,9 +195,18 @@ fn describe(change: &Change) -> String {
         Change::RemoveBlackhole(address) => format!("The blackhole of {address} has ended."),
         Change::RemoveThreshold(target) => format!("The run-time threshold of {target} has ended."),
         Change::RemoveRung(address) => format!("The forced rung of {address} has ended: it takes its rung by itself."),
-        Change::SetMode(_) => "The run-time mode has ended.".to_owned(),
-        Change::PutEntry(..) | Change::PutBlackhole(..) | Change::PutThreshold(..) | Change::PutRung(..) => {
-            String::new()
+        Change::RemoveCeiling(address) => {
+            format!("The ladder may put {address} as high again as the configuration says.")
         }
+        Change::RemoveTaken(address) => {
+            format!("The rung of {address} that the ladder took has ended, because it was not renewed.")
+        }
+        Change::SetMode(_) => "The run-time mode has ended.".to_owned(),
+        Change::PutEntry(..)
+        | Change::PutBlackhole(..)
+        | Change::PutThreshold(..)
+        | Change::PutRung(..)
+        | Change::PutCeiling(..)
+        | Change::PutTaken(..) => String::new(),
     }
 }

@@ -130,6 +130,18 @@ impl Ledger {
         self.noted("cannot record", result)
     }
 
+    /// Records changes that nobody made anew, such as an end that was put off: without a line in the journal.
+    ///
+    /// # Errors
+    /// If the file cannot be written; nothing is recorded then.
+    pub fn keep(&mut self, changes: &[Change]) -> Result<(), LedgerError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let result = keep(&mut self.connection, changes);
+        self.noted("cannot record", result)
+    }
+
     /// The latest commands, newest first.
     ///
     /// # Errors
@@ -184,6 +196,14 @@ impl Ledger {
         self.last_error = result.as_ref().err().map(ToString::to_string);
         result
     }
+}
+
+fn keep(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    for change in changes {
+        store::apply(&transaction, change)?;
+    }
+    transaction.commit()
 }
 
 fn record(connection: &mut Connection, changes: &[Change], entry: &JournalEntry) -> rusqlite::Result<()> {

@@ -63,6 +63,26 @@ pub(super) const LEDGER: &[&str] = &[
 ",
     // Rates of vectors, as the JSON that the control socket takes.
     "ALTER TABLE thresholds ADD COLUMN vectors TEXT;",
+    // What the ladder took, and how high people let it go.
+    "
+    CREATE TABLE taken (
+        address TEXT PRIMARY KEY NOT NULL,
+        rung TEXT NOT NULL,
+        held_until_ms INTEGER NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER
+    ) STRICT;
+    CREATE TABLE ceilings (
+        address TEXT PRIMARY KEY NOT NULL,
+        rung TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT,
+        since_ms INTEGER NOT NULL,
+        until_ms INTEGER
+    ) STRICT;
+",
 ];
 
 /// The version of a file; 0 for an empty one.

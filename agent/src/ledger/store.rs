@@ -11,7 +11,8 @@ use crate::{
     clock::Now,
     config::units::{Burst, Rate},
     overrides::{
-        BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, RungOverride, ThresholdOverride,
+        BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, RungOverride, Taken,
+        ThresholdOverride,
     },
     tables::{ListAction, Mode, Rung},
     vectors::VectorsOverride,
@@ -69,6 +70,31 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
             &[&address.to_string(), &forced.rung.name()],
         ),
         Change::RemoveRung(address) => remove(connection, "DELETE FROM rungs WHERE address = ?1", &address.to_string()),
+        Change::PutCeiling(address, ceiling) => put(
+            connection,
+            "INSERT OR REPLACE INTO ceilings (actor, reason, since_ms, until_ms, address, rung) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            &ceiling.origin,
+            &[&address.to_string(), &ceiling.rung.name()],
+        ),
+        Change::RemoveCeiling(address) => remove(
+            connection,
+            "DELETE FROM ceilings WHERE address = ?1",
+            &address.to_string(),
+        ),
+        Change::PutTaken(address, taken) => put(
+            connection,
+            "INSERT OR REPLACE INTO taken (actor, reason, since_ms, until_ms, address, rung, held_until_ms) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            &taken.origin,
+            &[
+                &address.to_string(),
+                &taken.rung.name(),
+                &taken.held_until.as_millisecond(),
+            ],
+        ),
+        Change::RemoveTaken(address) => {
+            remove(connection, "DELETE FROM taken WHERE address = ?1", &address.to_string())
+        }
         Change::SetMode(Some(mode)) => put(
             connection,
             "INSERT OR REPLACE INTO mode (actor, reason, since_ms, until_ms, only_row, mode) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -141,9 +167,20 @@ pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overr
         },
     )?;
     loader.rows("rungs", "address, rung", |row, origin| {
-        let rung = <Rung as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()?;
-        let rung = (rung <= Rung::Known).then_some(rung)?;
+        let rung = rung(row).filter(|rung| *rung <= Rung::Known)?;
         Some(Change::PutRung(parsed(row)?, RungOverride { rung, origin }))
+    })?;
+    loader.rows("ceilings", "address, rung", |row, origin| {
+        let rung = rung(row)?;
+        Some(Change::PutCeiling(parsed(row)?, RungOverride { rung, origin }))
+    })?;
+    loader.rows("taken", "address, rung, held_until_ms", |row, origin| {
+        let taken = Taken {
+            rung: rung(row)?,
+            held_until: Timestamp::from_millisecond(row.get(6).ok()?).ok()?,
+            origin,
+        };
+        Some(Change::PutTaken(parsed(row)?, taken))
     })?;
     loader.rows("mode", "only_row, mode", |row, origin| {
         let mode = <Mode as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()?;
@@ -156,7 +193,15 @@ pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overr
 /// for the first minutes after a boot.
 fn forget_long_expired(connection: &Connection, now: Now) -> rusqlite::Result<()> {
     let oldest_ms = now.wall.as_millisecond() - FORGET_AFTER_MS;
-    for table in ["list_entries", "blackholes", "thresholds", "rungs", "mode"] {
+    for table in [
+        "list_entries",
+        "blackholes",
+        "thresholds",
+        "rungs",
+        "ceilings",
+        "taken",
+        "mode",
+    ] {
         connection.execute(&format!("DELETE FROM {table} WHERE until_ms < ?1"), [oldest_ms])?;
     }
     Ok(())
@@ -231,6 +276,10 @@ fn text(row: &Row<'_>, index: usize) -> Option<String> {
 
 fn parsed<T: FromStr>(row: &Row<'_>) -> Option<T> {
     text(row, 4)?.parse().ok()
+}
+
+fn rung(row: &Row<'_>) -> Option<Rung> {
+    <Rung as clap::ValueEnum>::from_str(&text(row, 5)?, false).ok()
 }
 
 fn list_action(text: &str) -> Option<ListAction> {

@@ -8,6 +8,8 @@ mod engine;
 mod guard_rails;
 mod history;
 mod host;
+mod ladder;
+mod ladder_engine;
 mod ledger;
 mod lists;
 mod notify;

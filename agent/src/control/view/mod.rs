@@ -4,6 +4,7 @@ mod detection;
 mod groups;
 mod large;
 mod rungs;
+mod safe;
 mod talkers;
 mod thresholds;
 
@@ -14,6 +15,7 @@ pub use groups::{groups, groups_of_kernel};
 pub use large::{large_lists, large_lists_of_kernel};
 use rungs::{rung_since, verifying};
 pub use rungs::{rungs, rungs_of_kernel};
+pub use safe::safe;
 pub use talkers::{prefixes, sources};
 pub use thresholds::{threshold, thresholds};
 
@@ -95,11 +97,12 @@ fn list_of(kernel: &KernelState, overrides: &Overrides, otherwise: &str, now: No
         });
     let blackholes = kernel.addresses.values().filter_map(|state| {
         let hole = state.blackhole.filter(|hole| holds(hole.until, now))?;
-        let asked = overrides.blackholes.get(&state.address);
+        let asked = overrides.blackholes.get(&state.address).map(|asked| &asked.origin);
+        let asked = asked.or_else(|| overrides.taken.get(&state.address).map(|taken| &taken.origin));
         Some(BlackholeView {
             address: state.address,
             all: hole.all,
-            origin: asked.map_or_else(|| nobody(otherwise, hole.until, now), |asked| origin(&asked.origin)),
+            origin: asked.map_or_else(|| nobody(otherwise, hole.until, now), origin),
         })
     });
     ListView {

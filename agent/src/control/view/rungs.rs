@@ -5,9 +5,10 @@ use std::{collections::HashMap, net::IpAddr};
 use super::{CONFIGURATION, UNKNOWN, nobody, origin};
 use crate::{
     clock::Now,
-    control::api::RungView,
+    control::api::{AutomaticView, RungView},
     decide::{
         KernelState, Refusal,
+        ladder::Automatic,
         standing::{in_verify, rung},
     },
     detect::{AddressMeter, Meter, syns},
@@ -25,6 +26,16 @@ pub fn rungs(snapshot: &Snapshot) -> Vec<RungView> {
     let view = |state: &AddressState| {
         let found = metered.get(&state.address);
         RungView {
+            automatic: snapshot
+                .watched
+                .get(&state.address)
+                .and_then(|watched| watched.automatic.as_ref())
+                .map(|automatic| view_of(automatic, snapshot.now)),
+            highest: snapshot
+                .config
+                .protected
+                .get(&state.address)
+                .map_or(state.ladder.most, |protected| protected.ladder.highest),
             syn_pps: found.map(|found| meter.per_second(syns(&found.delta))),
             handshakes_pps: found
                 .filter(|_| state.local)
@@ -72,7 +83,9 @@ fn rung_of(
     now: Now,
 ) -> RungView {
     let in_force = rung(state, verify, now.mono);
-    let forced = state.rung.filter(|forced| forced.at(now.mono).is_some()).map(|forced| {
+    let by_ladder = overrides.taken.contains_key(&state.address) && !overrides.rungs.contains_key(&state.address);
+    let forced = state.rung.filter(|forced| forced.at(now.mono).is_some() && !by_ladder);
+    let forced = forced.map(|forced| {
         let asked = overrides.rungs.get(&state.address);
         asked.map_or_else(|| nobody(otherwise, forced.until, now), |asked| origin(&asked.origin))
     });
@@ -81,10 +94,27 @@ fn rung_of(
         rung: in_force.name().to_owned(),
         since: rung_since(state, verify, overrides, now),
         forced,
+        automatic: None,
+        ceiling: overrides
+            .ceilings
+            .get(&state.address)
+            .map(|ceiling| origin(&ceiling.origin)),
         highest: state.ladder.most,
         method: state.ladder.method,
         syn_pps: None,
         handshakes_pps: None,
+    }
+}
+
+fn view_of(automatic: &Automatic, now: Now) -> AutomaticView {
+    let left_ns = automatic.held_until.mono.0.saturating_sub(now.mono.0);
+    AutomaticView {
+        rung: automatic.rung,
+        dry_run: automatic.dry_run,
+        since: automatic.since,
+        held_until: automatic.held_until.wall,
+        hold_left_seconds: left_ns.div_ceil(1_000_000_000),
+        reason: automatic.why.to_string(),
     }
 }
 
@@ -95,11 +125,14 @@ pub(super) fn rung_since(
     overrides: &Overrides,
     now: Now,
 ) -> Option<jiff::Timestamp> {
+    let taken = || overrides.taken.get(&state.address).map(|taken| taken.origin.since);
     if rung(state, verify, now.mono) == Rung::Blackhole {
-        return overrides.blackholes.get(&state.address).map(|hole| hole.origin.since);
+        let by_hand = overrides.blackholes.get(&state.address);
+        return by_hand.map(|hole| hole.origin.since).or_else(taken);
     }
     if state.rung.and_then(|forced| forced.at(now.mono)).is_some() {
-        return overrides.rungs.get(&state.address).map(|forced| forced.origin.since);
+        let by_hand = overrides.rungs.get(&state.address);
+        return by_hand.map(|forced| forced.origin.since).or_else(taken);
     }
     in_verify(state, verify, now.mono).map(|verify| now.wall_of(verify.since))
 }
