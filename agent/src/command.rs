@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     feeds::state::ListState,
     host::{HostFacts, TcpFacts},
     ladder::Rung,
+    ledger::JournalEntry,
     tables::{ListImage, SourceUsage},
 };
 
@@ -115,4 +117,13 @@ pub enum Message {
     Lists(ListUpdate),
     /// A question that only the kernel's tables answer: the sources recorded now.
     Sources(oneshot::Sender<Result<Vec<SourceUsage>, Refusal>>),
+    /// A question to the journal: the first so many commands between two instants.
+    Journal {
+        /// Between these.
+        span: (Timestamp, Timestamp),
+        /// So many.
+        at_most: usize,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Vec<JournalEntry>, Refusal>>,
+    },
 }

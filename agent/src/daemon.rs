@@ -92,6 +92,7 @@ pub async fn run(config_path: &Path, socket: Option<PathBuf>) -> anyhow::Result<
         events: engine.events(),
         notifier: notifier.clone(),
         samples,
+        history: engine.history(),
         socket,
     };
     let engine = tokio::spawn(drive(engine, messages));
@@ -258,5 +259,6 @@ fn answer(engine: &mut Engine, message: Message) {
         Message::Connected(peers) => engine.keep_known(&peers, Now::read()),
         Message::Lists(update) => engine.update_lists(update, Now::read()),
         Message::Sources(answer) => drop(answer.send(engine.sources())),
+        Message::Journal { span, at_most, answer } => drop(answer.send(engine.journal(span, at_most))),
     }
 }

@@ -27,6 +27,7 @@ pub mod logging;
 pub mod notify;
 pub mod overrides;
 pub mod readings;
+pub mod report;
 pub mod shutdown;
 pub mod snapshot;
 pub mod sysctls;

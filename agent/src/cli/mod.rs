@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or wrong configuration.
 
 mod allow_ip;
+mod attacks;
 mod block_ip;
 mod capture;
 mod check_config;
@@ -8,7 +9,9 @@ mod config;
 mod context;
 mod detach;
 mod direct;
+mod events;
 mod groups;
+mod history;
 mod list;
 mod listeners;
 mod lists;
@@ -16,10 +19,12 @@ mod mode;
 mod notify;
 mod print;
 mod reload;
+mod report;
 mod run;
 mod rung;
 mod safe;
 mod samples;
+mod since;
 mod sources;
 mod ssh;
 mod stats;
@@ -60,6 +65,9 @@ Under attack, in this order:
   agent block-ip 203.0.113.7                  blackhole one of our own addresses
   agent safe 203.0.113.7                      can it be put back, yes or no
   agent list                                  what is blocked, by whom, until when
+  agent events --follow                       what happens, as it comes
+  agent attacks                               what was attacked, since when, by what
+  agent report 12 --format html               the post-mortem of an attack
   agent lists                                 how the large lists stand, and what each has decided about
   agent notify                                whether those who are to be told of it are told
 
@@ -99,6 +107,9 @@ enum Verb {
     Groups(groups::Args),
     Listeners(listeners::Args),
     Notify(notify::Args),
+    Attacks(attacks::Args),
+    Events(events::Args),
+    Report(report::Args),
     BlockIp(block_ip::Args),
     UnblockIp(unblock_ip::Args),
     AllowIp(allow_ip::Args),
@@ -126,7 +137,7 @@ pub fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(carry_out(cli.verb, &context)));
     match outcome {
         Ok(code) => code,
-        Err(error) => report(&error, context.json),
+        Err(error) => report_error(&error, context.json),
     }
 }
 
@@ -164,6 +175,9 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<ExitCode> {
         Verb::Groups(args) => groups::run(args, context).await,
         Verb::Listeners(args) => listeners::run(args, context).await,
         Verb::Notify(args) => notify::run(args, context).await,
+        Verb::Attacks(args) => attacks::run(args, context).await,
+        Verb::Events(args) => events::run(args, context).await,
+        Verb::Report(args) => report::run(args, context).await,
         Verb::BlockIp(args) => block_ip::run(args, context).await,
         Verb::UnblockIp(args) => unblock_ip::run(args, context).await,
         Verb::AllowIp(args) => allow_ip::run(args, context).await,
@@ -177,7 +191,7 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<ExitCode> {
 }
 
 /// Says what went wrong on standard error, in the form that was asked for, and gives the exit code.
-fn report(error: &anyhow::Error, json: bool) -> ExitCode {
+fn report_error(error: &anyhow::Error, json: bool) -> ExitCode {
     let refusal = refusal(error);
     if json {
         let (error, hint) = match refusal {

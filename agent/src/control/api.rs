@@ -1,12 +1,15 @@
 //! The control socket's language: requests and answers as JSON. The server, the client and the command line's own
 //! `--json` use the same types, so what a script reads from the one it reads from the other.
 
+mod attacks;
 mod capture;
 mod detection;
 mod notify;
 
 pub use capture::{CaptureLine, CaptureRequest, PacketView};
 pub use notify::{EndpointView, TestRequest, TestView};
+
+pub use attacks::{AttackView, AttacksQuery, CommandView, EventView, EventsQuery, FollowLine};
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 

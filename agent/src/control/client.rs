@@ -109,7 +109,19 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn lines(&self, method: Method, path: &str, body: &impl Serialize) -> Result<Lines, ClientError> {
-        let response = self.accepted(self.request(method, path).json(body)).await?;
+        self.lines_of(self.request(method, path).json(body)).await
+    }
+
+    /// `GET` whose answer is one JSON object a line, as they come.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn follow(&self, path: &str, query: &impl Serialize) -> Result<Lines, ClientError> {
+        self.lines_of(self.request(Method::GET, path).query(query)).await
+    }
+
+    async fn lines_of(&self, request: RequestBuilder) -> Result<Lines, ClientError> {
+        let response = self.accepted(request).await?;
         Ok(Lines {
             response,
             socket: self.socket.clone(),

@@ -1,5 +1,6 @@
 //! The control socket's server: it reads snapshots, and hands what changes something to the engine.
 
+mod attacks;
 mod capture;
 mod notify;
 
@@ -34,6 +35,7 @@ use crate::{
     detect::NumberedEvent,
     feeds::task::Refresh,
     host::HostFacts,
+    ledger::History,
     notify::Notifier,
     snapshot::Snapshot,
     tables::{Sample, SourceUsage},
@@ -57,6 +59,8 @@ pub struct Handle {
     pub notifier: Notifier,
     /// Sampled headers from now on.
     pub samples: broadcast::Sender<Arc<Vec<Sample>>>,
+    /// What has happened so far.
+    pub history: History,
     /// To the keeper of the lists.
     pub lists: mpsc::Sender<Refresh>,
     /// The control socket, where the command line named another than the configuration.
@@ -102,6 +106,11 @@ fn router(handle: Handle) -> Router {
         .route("/v1/capture", post(capture::capture))
         .route("/v1/notify", get(notify::endpoints))
         .route("/v1/notify/test", post(notify::test))
+        .route("/v1/attacks", get(attacks::attacks))
+        .route("/v1/attacks/{number}", get(attacks::attack))
+        .route("/v1/attacks/{number}/report", get(attacks::report))
+        .route("/v1/events", get(attacks::events))
+        .route("/v1/events/follow", get(attacks::follow))
         .route("/v1/mode", get(mode).put(set_mode))
         .route("/v1/reload", post(reload))
         .route("/v1/detach", post(detach))
@@ -335,7 +344,8 @@ async fn no_such_path(uri: axum::http::Uri) -> Failure {
     Failure(Refusal::not_found(
         format!("there is no {}", uri.path()),
         Some(
-            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, groups, safe, listeners, capture, notify, mode, reload and \
+            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, groups, safe, \
+             listeners, attacks, events, capture, notify, mode, reload and \
              detach"
                 .to_owned(),
         ),

@@ -51,6 +51,11 @@ impl Detecting {
         (detecting, forgotten)
     }
 
+    /// Attacks that go on, and those that ended in the latest tick.
+    pub(super) fn attacks(&self) -> &[Attack] {
+        self.detector.attacks()
+    }
+
     pub(super) fn count(&mut self, event: &Event) {
         *self.happened.entry(event.what.name()).or_default() += 1;
     }

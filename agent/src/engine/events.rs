@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::sync::broadcast;
 
 use super::Engine;
-use crate::detect::{Event, NumberedEvent, Severity};
+use crate::{
+    decide::Refusal,
+    detect::{Event, NumberedEvent, Severity, sentence},
+    ledger::{History, JournalEntry},
+};
 
 /// Events that a slow follower may be behind; then it is told that it missed some.
 pub(super) const BEHIND: usize = 1_024;
@@ -15,6 +20,22 @@ impl Engine {
     #[must_use]
     pub fn events(&self) -> broadcast::Sender<Arc<NumberedEvent>> {
         self.events.clone()
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.ledger.history()
+    }
+
+    /// The first so many commands between two instants, oldest first.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn journal(&mut self, span: (Timestamp, Timestamp), at_most: usize) -> Result<Vec<JournalEntry>, Refusal> {
+        self.ledger
+            .journal_between(span, at_most)
+            .map_err(|error| Refusal::failed(error.to_string()))
     }
 
     /// Tells what happened.
@@ -31,7 +52,7 @@ fn log(event: &Event) {
     let (subject, attack) = (event.subject.map(|subject| subject.to_string()), event.attack);
     let what = event.what.name();
     match event.what.severity() {
-        Severity::Info => tracing::info!(subject, attack, what, "{:?}", event.what),
-        Severity::Warning | Severity::Critical => tracing::warn!(subject, attack, what, "{:?}", event.what),
+        Severity::Info => tracing::info!(subject, attack, what, "{}", sentence(event)),
+        Severity::Warning | Severity::Critical => tracing::warn!(subject, attack, what, "{}", sentence(event)),
     }
 }

@@ -10,6 +10,7 @@ mod look;
 mod poll;
 mod reload;
 pub mod start;
+mod who;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -53,6 +54,7 @@ pub struct Engine {
     meter: Arc<Meter>,
     tally: Tally,
     talkers: Arc<Talkers>,
+    who: who::Who,
     host: Box<dyn Host>,
     /// The host's TCP at the last look.
     tcp: Arc<TcpFacts>,

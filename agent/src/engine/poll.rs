@@ -78,6 +78,7 @@ impl Engine {
         if self.polls.is_refresh_due(now) {
             self.expire(now);
             self.keep_detected(now);
+            self.keep_who(now);
             self.polls.refresh_problem = told(self.refresh(now).err().as_ref());
             self.publish(now);
         } else if happened {
@@ -101,6 +102,7 @@ impl Engine {
         let Some(tick) = sight.tick() else {
             return Ok(false);
         };
+        self.ledger.record_rates(&tick);
         Ok(self.detect(&tick))
     }
 

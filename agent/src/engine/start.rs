@@ -88,6 +88,7 @@ impl Engine {
             meter: Arc::clone(&first.meter),
             tally: Tally::default(),
             talkers: Arc::default(),
+            who: super::who::Who::default(),
             host,
             tcp: Arc::clone(&first.tcp),
             watch,

@@ -1,9 +1,11 @@
 //! What happened, on its way into the history. Nothing here waits for a disk, except questions.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::{AttackTalkers, History, Ledger, LedgerError, Wanted, history::Job};
-use crate::detect::{Attack, Event, NumberedEvent, Subject};
+use super::{AttackTalkers, History, Interval, Ledger, LedgerError, Wanted, history::Job, rates::Recorded};
+use crate::detect::{Attack, Event, NumberedEvent, Subject, Tick};
 
 impl Ledger {
     /// The way to the history for others.
@@ -18,9 +20,16 @@ impl Ledger {
         self.numbers.attack + 1
     }
 
+    /// True for an attack that an earlier agent began.
+    #[must_use]
+    pub const fn is_earlier(&self, attack: u64) -> bool {
+        attack <= self.earlier
+    }
+
     /// Writes an attack as it is now, within a second; to be told whenever it changes.
     pub fn put_attack(&mut self, attack: &Attack) {
         self.numbers.attack = self.numbers.attack.max(attack.id);
+        self.recorder.attack(attack);
         self.history.put(Job::Attack(Box::new(attack.clone())));
     }
 
@@ -38,6 +47,29 @@ impl Ledger {
         };
         self.history.put(Job::Event(Box::new(event.clone())));
         event
+    }
+
+    /// Records the rates of a tick: to be told of each.
+    pub fn record_rates(&mut self, tick: &Tick) {
+        for recorded in self.recorder.take(tick) {
+            self.history.put(recorded.into());
+        }
+    }
+
+    /// The rates recorded between two instants, interval by interval, oldest first; of some subjects or of all. Waits for the disk.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn rates(
+        &self,
+        span: (Timestamp, Timestamp),
+        only: Option<BTreeSet<Subject>>,
+    ) -> Result<Vec<Interval>, LedgerError> {
+        self.history.ask_now(move |reader| {
+            let mut all = Vec::new();
+            reader.each_interval(span, only.as_ref(), &mut |interval| all.push(interval))?;
+            Ok(all)
+        })
     }
 
     /// Writes what detection learned of some subjects, in its own form.
@@ -98,8 +130,20 @@ impl Ledger {
     }
 }
 
+impl From<Recorded> for Job {
+    fn from(recorded: Recorded) -> Self {
+        match recorded {
+            Recorded::Interval(interval) => Self::Interval(Box::new(interval)),
+            Recorded::Seconds(seconds) => Self::Seconds(Box::new(seconds)),
+        }
+    }
+}
+
 impl Drop for Ledger {
     fn drop(&mut self) {
+        for recorded in self.recorder.end() {
+            self.history.put(recorded.into());
+        }
         self.history.end();
     }
 }

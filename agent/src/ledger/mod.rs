@@ -5,6 +5,7 @@ mod happened;
 mod history;
 mod journal;
 mod open;
+mod rates;
 mod schema;
 mod store;
 mod sysctls;
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-pub use history::{AttackTalker, AttackTalkers, History, HistoryFile, Reader, events::Wanted};
+pub use history::{AttackTalker, AttackTalkers, History, HistoryFile, HistoryFileError, Reader, events::Wanted};
 pub use journal::JournalEntry;
+pub use rates::{Interval, RatePeaks, RateRow, SecondRow};
 pub use sysctls::FormerSysctls;
 
 use crate::{
@@ -50,6 +52,9 @@ pub struct Ledger {
     last_error: Option<String>,
     history: History,
     numbers: history::Numbers,
+    /// The highest number of an attack before this agent.
+    earlier: u64,
+    recorder: rates::Recorder,
 }
 
 const KIND: open::Kind = open::Kind {
@@ -82,6 +87,8 @@ impl Ledger {
             last_error: None,
             history,
             numbers,
+            earlier: numbers.attack,
+            recorder: rates::Recorder::default(),
         };
         (ledger, warnings)
     }
@@ -148,6 +155,19 @@ impl Ledger {
     /// If the file cannot be read.
     pub fn journal(&mut self, at_most: usize) -> Result<Vec<JournalEntry>, LedgerError> {
         let result = journal::latest(&self.connection, at_most);
+        self.noted("cannot be read", result)
+    }
+
+    /// The first commands between two instants, oldest first.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn journal_between(
+        &mut self,
+        span: (Timestamp, Timestamp),
+        at_most: usize,
+    ) -> Result<Vec<JournalEntry>, LedgerError> {
+        let result = journal::between(&self.connection, span, at_most);
         self.noted("cannot be read", result)
     }
 

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{alert::Alert, sentence::sentence};
-use crate::detect::{Event, Severity, Subject, What};
+use super::alert::Alert;
+use crate::detect::{Event, Severity, Subject, What, sentence};
 
 /// Version of the message's form: it grows when a field changes its meaning or goes.
 const VERSION: u32 = 1;

@@ -1,24 +1,27 @@
 //! The control socket over a real Unix socket: what the client asks and what curl may ask.
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
 
 use agent::{
     command::{Command, Message},
     control::{
         api::{
-            ApiError, BlockRequest, Done, ListView, ListenersView, ModeRequest, ModeView, RemoveRequest, RungRequest,
-            RungView, SourcesQuery, SourcesView, StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest,
-            ThresholdView,
+            ApiError, AttackView, AttacksQuery, BlockRequest, Done, EventsQuery, FollowLine, ListView, ListenersView,
+            ModeRequest, ModeView, RemoveRequest, RungRequest, RungView, SourcesQuery, SourcesView, StatsQuery,
+            StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
         },
-        client::{Client, ClientError},
+        client::{Client, ClientError, Lines},
         server::{self, Handle},
         socket,
     },
     decide::refusal::Kind,
+    detect::{Attack, NumberedEvent, What},
+    ledger::Ledger,
+    report::Report,
     tables::{Mode, Rung, SourceUsage},
 };
 use reqwest::Method;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use crate::support::{Bench, address, block, later, net, noon};
 
@@ -26,11 +29,15 @@ use crate::support::{Bench, address, block, later, net, noon};
 struct Served {
     bench: Bench,
     socket: PathBuf,
+    events: broadcast::Sender<Arc<NumberedEvent>>,
 }
 
 impl Served {
     async fn new() -> Self {
-        let bench = Bench::default();
+        Self::over(Bench::default()).await
+    }
+
+    async fn over(bench: Bench) -> Self {
         let mut engine = bench.engine();
         let path = bench.directory.path().join("run/agent.sock");
         let listener = socket::listen(&path, None).await.expect("listens");
@@ -42,6 +49,7 @@ impl Served {
             events: engine.events(),
             notifier: agent::notify::Notifier::default(),
             samples: engine.samples(),
+            history: engine.history(),
             socket: None,
         };
         tokio::spawn(async move {
@@ -55,11 +63,17 @@ impl Served {
                     Message::Connected(peers) => engine.keep_known(&peers, noon()),
                     Message::Lists(update) => engine.update_lists(update, noon()),
                     Message::Sources(answer) => drop(answer.send(engine.sources())),
+                    Message::Journal { span, at_most, answer } => drop(answer.send(engine.journal(span, at_most))),
                 }
             }
         });
+        let events = handle.events.clone();
         tokio::spawn(server::serve(listener, handle, std::future::pending()));
-        Self { bench, socket: path }
+        Self {
+            bench,
+            socket: path,
+            events,
+        }
     }
 
     async fn client(&self) -> Client {
@@ -368,4 +382,116 @@ async fn metrics_follow_the_conventions() {
             .filter(|line| !line.starts_with('#'))
             .all(|line| line.starts_with("levee_"))
     );
+}
+
+/// A bench whose ledger has so many notices already, from number 1 on.
+fn with_notices(count: u64) -> Bench {
+    let bench = Bench::default();
+    let (mut ledger, _) = Ledger::open(bench.directory.path(), noon().wall);
+    for number in 1..=count {
+        ledger.record_event(notice(number).event);
+    }
+    bench
+}
+
+fn notice(number: u64) -> NumberedEvent {
+    let text = format!("notice {number}");
+    NumberedEvent {
+        id: number,
+        event: crate::history::event(noon().wall, None, What::Notice { text }),
+    }
+}
+
+/// The next line that says something: an event's number and sentence, or how many were missed.
+async fn next(lines: &mut Lines) -> (Option<(u64, String)>, Option<u64>) {
+    let line: FollowLine = tokio::time::timeout(std::time::Duration::from_secs(60), lines.next())
+        .await
+        .expect("in time")
+        .expect("a line")
+        .expect("not the end");
+    (line.event.map(|event| (event.event.id, event.sentence)), line.missed)
+}
+
+fn told(number: u64) -> (Option<(u64, String)>, Option<u64>) {
+    (Some((number, format!("notice {number}"))), None)
+}
+
+#[tokio::test]
+async fn who_follows_gets_what_was_missed_and_then_what_happens() {
+    let served = Served::over(with_notices(3)).await;
+    let client = served.client().await;
+    let query = EventsQuery {
+        after: Some(1),
+        ..EventsQuery::default()
+    };
+    let mut lines = client.follow("/v1/events/follow", &query).await.expect("follows");
+    assert_eq!(next(&mut lines).await, told(2));
+    assert_eq!(next(&mut lines).await, told(3));
+    served.events.send(Arc::new(notice(3))).expect("somebody follows");
+    served.events.send(Arc::new(notice(4))).expect("somebody follows");
+    assert_eq!(next(&mut lines).await, told(4), "and none twice");
+}
+
+#[tokio::test]
+async fn who_follows_from_now_on_is_not_told_the_past() {
+    let served = Served::over(with_notices(3)).await;
+    let client = served.client().await;
+    let query = EventsQuery::default();
+    let mut lines = client.follow("/v1/events/follow", &query).await.expect("follows");
+    served.events.send(Arc::new(notice(4))).expect("somebody follows");
+    assert_eq!(next(&mut lines).await, told(4));
+}
+
+#[tokio::test]
+async fn who_follows_is_told_how_much_is_gone() {
+    let bench = with_notices(5);
+    let connection = rusqlite::Connection::open(bench.directory.path().join("history.db")).expect("opens");
+    connection
+        .execute("DELETE FROM events WHERE id <= 3", [])
+        .expect("deletes");
+    drop(connection);
+    let served = Served::over(bench).await;
+    let query = EventsQuery {
+        after: Some(1),
+        ..EventsQuery::default()
+    };
+    let client = served.client().await;
+    let mut lines = client.follow("/v1/events/follow", &query).await.expect("follows");
+    assert_eq!(next(&mut lines).await, (None, Some(2)));
+    assert_eq!(next(&mut lines).await, told(4));
+}
+
+#[tokio::test]
+async fn attacks_and_their_reports_are_told() {
+    let bench = Bench::default();
+    let attack = Attack {
+        ended: Some(noon().wall),
+        ..crate::history::attack(1, noon().wall - jiff::SignedDuration::from_secs(90))
+    };
+    let (mut ledger, _) = Ledger::open(bench.directory.path(), noon().wall);
+    ledger.put_attack(&attack);
+    drop(ledger);
+    let served = Served::over(bench).await;
+    let client = served.client().await;
+    let _: Done = client
+        .send_json(Method::POST, "/v1/blocks", &block("192.0.2.200"))
+        .await
+        .expect("blocked");
+    let all: Vec<Attack> = client.get("/v1/attacks", &()).await.expect("lists");
+    assert_eq!(all, std::slice::from_ref(&attack));
+    let since = AttacksQuery {
+        since: Some(later(noon(), 1).wall),
+        limit: None,
+    };
+    assert_eq!(
+        client.get::<Vec<Attack>>("/v1/attacks", &since).await.expect("lists"),
+        []
+    );
+    let one: AttackView = client.get("/v1/attacks/1", &()).await.expect("is there");
+    assert_eq!(one.attack, attack);
+    assert_eq!(one.commands.len(), 1, "what was done meanwhile: {:?}", one.commands);
+    let report: Report = client.get("/v1/attacks/1/report", &()).await.expect("is made");
+    assert_eq!(report.timeline.len(), 1);
+    let refused = client.get::<AttackView>("/v1/attacks/2", &()).await.expect_err("none");
+    assert_eq!(refusal(refused).0, Kind::NotFound);
 }

@@ -8,7 +8,9 @@ use agent::{
     control::view,
     detect::{Attack, AttackVector, NumberedEvent, What},
     engine::Engine,
+    ledger::Ledger,
     tables::{AddressCounts, Counts, MonotonicNs},
+    traffic::{Tallied, TallyReading, Traffic},
 };
 use xdp_common::Reason;
 
@@ -116,6 +118,73 @@ fn a_flood_is_told_shown_and_over() {
     lab.go_on(40, Reason::Syn, 100);
     assert_eq!(names(&lab.told()), ["attack_ended"]);
     assert_eq!(lab.shown(), []);
+}
+
+#[test]
+fn rates_and_who_sends_most_are_kept_of_an_attack() {
+    let mut lab = Watched::with(config(""));
+    let begun = lab.now.wall;
+    let mut sent = 0;
+    let mut go_on = |lab: &mut Watched, reason, per_second: u64| {
+        sent += per_second;
+        let traffic = Traffic {
+            packets: sent,
+            bytes: sent * 64,
+            syns: sent,
+            drops: sent,
+        };
+        lab.bench.kernel.lock().tally = TallyReading {
+            totals: vec![traffic],
+            sources: vec![Tallied {
+                cpu: 0,
+                prefix: crate::support::net("198.51.100.9"),
+                traffic,
+                since: noon().mono,
+                last: lab.now.mono,
+            }],
+            ..TallyReading::default()
+        };
+        lab.go_on(1, reason, per_second);
+    };
+    for _ in 0..40 {
+        go_on(&mut lab, Reason::Syn, 100);
+    }
+    for _ in 0..30 {
+        go_on(&mut lab, Reason::AddressRate, 400_000);
+    }
+    for _ in 0..120 {
+        go_on(&mut lab, Reason::Syn, 100);
+    }
+    let names = names(&lab.told());
+    assert!(
+        names.contains(&"attack_started") && names.contains(&"attack_ended"),
+        "{names:?}"
+    );
+    let span = (begun, lab.now.wall);
+    drop(lab.engine);
+    let (ledger, _) = Ledger::open(lab.bench.directory.path(), lab.now.wall);
+    let attack = ledger.attack(1).expect("reads").expect("is there");
+    assert!(attack.ended.is_some());
+    let subject = attack.subject;
+    let (talkers, seconds) = ledger
+        .history()
+        .ask_now(move |reader| Ok((reader.talkers(1)?, reader.seconds(subject, span)?)))
+        .expect("reads");
+    let heaviest = talkers.sources.first().expect("a source");
+    assert_eq!(heaviest.prefix, crate::support::net("198.51.100.9"));
+    let all = 30.0 * 400_000.0;
+    assert!((heaviest.packets / all - 1.0).abs() < 0.1, "{heaviest:?}");
+    let before = seconds.iter().filter(|second| second.from < attack.started).count();
+    assert!((28..=31).contains(&before), "half a minute before it: {before}");
+    let syns: f64 = seconds
+        .iter()
+        .map(|second| second.rates.syn)
+        .filter(|syn| *syn > 1_000.0)
+        .sum();
+    assert!((syns / all - 1.0).abs() < 0.01, "{syns}");
+    let minutes = ledger.rates(span, None).expect("reads");
+    let observed: f64 = minutes.iter().map(|minute| minute.seconds).sum();
+    assert!((observed - 190.0).abs() < 1.0, "{observed}");
 }
 
 #[test]

@@ -61,6 +61,7 @@ impl Running {
             events: engine.events(),
             notifier: agent::notify::Notifier::default(),
             samples: engine.samples(),
+            history: engine.history(),
             socket: None,
         };
         let tasks = vec![
@@ -176,6 +177,7 @@ fn answer(engine: &mut Engine, message: Message) {
         Message::Connected(peers) => engine.keep_known(&peers, Now::read()),
         Message::Lists(update) => engine.update_lists(update, Now::read()),
         Message::Sources(answer) => drop(answer.send(engine.sources())),
+        Message::Journal { span, at_most, answer } => drop(answer.send(engine.journal(span, at_most))),
     }
 }
 

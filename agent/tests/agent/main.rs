@@ -14,6 +14,7 @@ mod ledger;
 mod lists;
 mod notify;
 mod reload;
+mod report;
 mod restarts;
 mod rungs;
 mod support;

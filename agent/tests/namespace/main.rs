@@ -1,6 +1,7 @@
 //! What the agent believes of this host's listeners, against the SYN-ACKs that this kernel really sends: in a network
-//! namespace of its own, over its loopback interface. Needs root.
+//! namespace of its own, over its loopback interface. And the ledger on a full disk, in a mount namespace. Needs root.
 
+mod full_disk;
 mod lives;
 mod syn_ack;
 

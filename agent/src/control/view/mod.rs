@@ -1,5 +1,6 @@
 //! Answers from a snapshot, and, while the daemon is dead, from the kernel's tables alone.
 
+mod attacks;
 mod detection;
 mod groups;
 mod large;
@@ -10,6 +11,7 @@ mod thresholds;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+pub use attacks::{attack, events, latest_attacks, no_such_attack, wanted};
 use groups::groups_verifying;
 pub use groups::{groups, groups_of_kernel};
 pub use large::{large_lists, large_lists_of_kernel};

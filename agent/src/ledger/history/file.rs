@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{KIND, Reader};
-use crate::ledger::{LedgerError, schema};
+use crate::ledger::{JournalEntry, LedgerError, journal, schema};
 
 /// The file, to be read only.
 #[derive(Debug)]
@@ -64,6 +65,26 @@ impl HistoryFile {
             });
         }
         Ok(Self { connection, path })
+    }
+
+    /// The first commands of the ledger beside it between two instants, oldest first.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn journal_between(
+        &self,
+        span: (Timestamp, Timestamp),
+        at_most: usize,
+    ) -> Result<Vec<JournalEntry>, LedgerError> {
+        let path = self.path.with_file_name(crate::ledger::KIND.file);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Connection::open_with_flags(&path, flags)
+            .and_then(|connection| journal::between(&connection, span, at_most))
+            .map_err(|source| LedgerError {
+                path,
+                what: "cannot be read",
+                source,
+            })
     }
 
     /// To be asked.

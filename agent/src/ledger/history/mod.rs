@@ -9,7 +9,7 @@ mod file;
 mod reader;
 pub(super) mod schema;
 pub(super) mod talkers;
-mod upkeep;
+pub(super) mod upkeep;
 mod writer;
 
 use std::{
@@ -21,9 +21,10 @@ use std::{
 };
 
 use jiff::Timestamp;
+use rusqlite::ErrorCode;
 
 use super::{LedgerError, open};
-pub use file::HistoryFile;
+pub use file::{HistoryFile, HistoryFileError};
 pub use reader::Reader;
 pub use talkers::{AttackTalker, AttackTalkers};
 pub(super) use writer::Job;
@@ -169,4 +170,12 @@ impl History {
 fn lock(health: &Mutex<Health>) -> MutexGuard<'_, Health> {
     // It holds words for people: whatever a panic left there is better than none.
     health.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// SQLite cannot make sense of the file any more.
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
 }

@@ -10,24 +10,31 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use super::{
-    Health, KIND, Reader, attacks, baselines, events, lock,
+    Health, KIND, Reader, attacks, baselines, events, is_corrupt, lock,
     talkers::{self, AttackTalkers},
-    upkeep,
+    upkeep::{self, Trust},
 };
 use crate::{
     detect::{Attack, NumberedEvent, Severity, Subject},
-    ledger::open::{self, Opened},
+    ledger::{
+        open::{self, Opened},
+        rates::{Interval, Seconds, store},
+    },
 };
 
 /// Between two transactions.
 const EVERY: Duration = Duration::from_secs(1);
 /// Between two tries when a transaction fails.
 const AGAIN: Duration = Duration::from_secs(5);
+/// A file of many megabytes takes a while to look at: what the start needs comes first.
+const CHECK: Duration = Duration::from_secs(5);
 /// Between two looks at how much there is.
 const UPKEEP: Duration = Duration::from_secs(600);
+/// Jobs that are taken in before it is seen what is due.
+const AT_ONCE: usize = 4_096;
 /// Records that wait for a disk that takes none; then the oldest are lost.
 const WAITING: usize = 50_000;
 
@@ -44,6 +51,10 @@ pub(in crate::ledger) enum Job {
     Talkers(u64, Box<AttackTalkers>),
     /// What was learned.
     Baselines(Timestamp, Vec<(Subject, Vec<u8>)>),
+    /// An interval of rates is over.
+    Interval(Box<Interval>),
+    /// Seconds of somebody who is attacked.
+    Seconds(Box<Seconds>),
     /// Answer this.
     Ask(Question),
     /// Write what is left, close the file, say so.
@@ -61,7 +72,13 @@ impl Job {
     fn urgent(&self) -> bool {
         match self {
             Self::Event(event) => event.what.severity() > Severity::Info,
-            Self::Attack(_) | Self::Talkers(..) | Self::Baselines(..) | Self::Ask(_) | Self::End(_) => false,
+            Self::Attack(_)
+            | Self::Talkers(..)
+            | Self::Baselines(..)
+            | Self::Interval(_)
+            | Self::Seconds(_)
+            | Self::Ask(_)
+            | Self::End(_) => false,
         }
     }
 
@@ -71,6 +88,8 @@ impl Job {
             Self::Event(event) => events::put(connection, event),
             Self::Talkers(attack, talkers) => talkers::put(connection, *attack, talkers),
             Self::Baselines(at, learned) => baselines::put(connection, *at, learned),
+            Self::Interval(interval) => store::put_interval(connection, interval),
+            Self::Seconds(seconds) => store::put_seconds(connection, seconds),
             Self::Ask(_) | Self::End(_) => Ok(()),
         }
     }
@@ -81,8 +100,11 @@ pub(super) struct Writer {
     opened: Opened,
     health: Arc<Mutex<Health>>,
     waiting: Vec<Job>,
+    /// When every page is looked at, once.
+    check: Option<Instant>,
     /// When it is looked next at how much there is.
     upkeep: Instant,
+    trust: Trust,
 }
 
 impl Writer {
@@ -91,28 +113,40 @@ impl Writer {
             opened,
             health,
             waiting: Vec::new(),
+            check: Some(Instant::now() + CHECK),
             upkeep: Instant::now() + UPKEEP,
+            trust: Trust::new(Instant::now(), Timestamp::now()),
         }
     }
 
     /// Works until it is told to end, or everybody who could ask is gone.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        self.look_at_every_page();
         let mut due: Option<Instant> = None;
         loop {
-            let job = match due {
+            let next = due.into_iter().chain(self.check).min();
+            let job = match next {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(due) => jobs.recv_timeout(due.saturating_duration_since(Instant::now())),
+                Some(next) => jobs.recv_timeout(next.saturating_duration_since(Instant::now())),
             };
             match job {
                 Ok(job) => {
                     if !self.take(job, jobs) {
                         return;
                     }
+                    // Whatever goes on coming in, what is due is written.
+                    if due.is_some_and(|due| due <= Instant::now()) {
+                        due = None;
+                        self.commit();
+                    }
                 }
-                Err(RecvTimeoutError::Timeout) => {
+                Err(RecvTimeoutError::Timeout) if due.is_some_and(|due| due <= Instant::now()) => {
                     due = None;
                     self.commit();
+                    self.keep_within_bounds();
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.check = None;
+                    self.look_at_every_page();
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     self.commit();
@@ -136,12 +170,17 @@ impl Writer {
     fn take(&mut self, first: Job, jobs: &Receiver<Job>) -> bool {
         let mut next = Some(first);
         let mut urgent = false;
+        let mut left = AT_ONCE;
         while let Some(job) = next {
             urgent |= job.urgent();
             match job {
                 Job::Ask(question) => {
                     self.commit();
-                    question(&Reader::new(&self.opened.connection, &self.opened.path));
+                    let reader = Reader::new(&self.opened.connection, &self.opened.path);
+                    question(&reader);
+                    if let Some(problem) = reader.corrupt() {
+                        self.replace(&problem);
+                    }
                 }
                 Job::End(done) => {
                     self.commit();
@@ -150,11 +189,17 @@ impl Writer {
                     let _ = done.send(());
                     return false;
                 }
-                job @ (Job::Attack(_) | Job::Event(_) | Job::Talkers(..) | Job::Baselines(..)) => {
+                job @ (Job::Attack(_)
+                | Job::Event(_)
+                | Job::Talkers(..)
+                | Job::Baselines(..)
+                | Job::Interval(_)
+                | Job::Seconds(_)) => {
                     self.waiting.push(job);
                 }
             }
-            next = jobs.try_recv().ok();
+            left -= 1;
+            next = if left > 0 { jobs.try_recv().ok() } else { None };
         }
         if urgent {
             self.commit();
@@ -204,14 +249,29 @@ impl Writer {
         for job in &self.waiting {
             job.write(&transaction)?;
         }
-        if self.upkeep <= Instant::now() {
-            upkeep::keep_within(&transaction)?;
-            self.upkeep = Instant::now() + UPKEEP;
-        }
         transaction.commit()
     }
 
-    /// A file of a hundred megabytes takes a while to look at: the agent does not wait for it.
+    /// From time to time: drops what is too much, and gives back the room.
+    fn keep_within_bounds(&mut self) {
+        if self.upkeep > Instant::now() {
+            return;
+        }
+        self.upkeep = Instant::now() + UPKEEP;
+        let now = self.trust.check(Instant::now(), Timestamp::now());
+        if let Err(error) = self.make_room(now) {
+            tracing::warn!("the history {} cannot be tidied: {error}", self.opened.path.display());
+        }
+    }
+
+    fn make_room(&mut self, now: Option<Timestamp>) -> rusqlite::Result<()> {
+        let transaction = self.opened.connection.transaction()?;
+        upkeep::keep_within(&transaction, now, &upkeep::BOUNDS)?;
+        transaction.commit()?;
+        self.opened.connection.execute_batch("PRAGMA incremental_vacuum;")
+    }
+
+    /// Finds out early what would be found out in the midst of an attack.
     fn look_at_every_page(&mut self) {
         let found = match open::problem(&self.opened.connection) {
             Ok(found) => found,
@@ -243,12 +303,4 @@ impl Writer {
             self.opened.connection = nothing;
         }
     }
-}
-
-/// SQLite cannot make sense of the file any more.
-fn is_corrupt(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::detect::{Event, What};
+use super::{Event, What};
 
 /// What happened, in a sentence.
 #[must_use]
