@@ -8,7 +8,7 @@ use xdp_common::{Action, Reason};
 use super::{HostObservation, Observation, Rates, Standing, Subject, Tick};
 use crate::{
     clock::Now,
-    decide::KernelState,
+    decide::{KernelState, standing},
     ladder::Rung,
     tables::{AddressCounts, AddressState, CounterReading, Counts, Gain, GroupState, InVerify},
 };
@@ -161,20 +161,7 @@ impl<'a> Places<'a> {
 /// The rung that an address stands on: what a person or the agent put it on, or by itself.
 #[must_use]
 pub fn stands_on(state: &AddressState, verify: Option<InVerify>, now: Now) -> Rung {
-    if state
-        .blackhole
-        .is_some_and(|hole| hole.until.is_none_or(|until| until > now.mono))
-    {
-        return Rung::Blackhole;
-    }
-    let by_itself = || {
-        let verifies = state.ladder.most >= Rung::Verify && verify.is_some_and(|verify| verify.is_on(now.mono));
-        if verifies { Rung::Verify } else { Rung::Limit }
-    };
-    state
-        .rung
-        .and_then(|forced| forced.at(now.mono))
-        .unwrap_or_else(by_itself)
+    standing::rung(state, verify, now.mono)
 }
 
 /// What a reason's packets count as.

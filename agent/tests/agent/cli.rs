@@ -172,7 +172,7 @@ fn without_an_agent_every_question_fails_with_1_and_says_so() {
         &["threshold", "set", "source", "--syn-rate", "5"],
         &["threshold", "unset", "source"],
         &["rung"],
-        &["safe"],
+        &["safe", "203.0.113.7"],
         &["rung", "203.0.113.7", "verify"],
         &["listeners"],
         &["notify"],

@@ -127,7 +127,7 @@ fn each_mistake_names_its_way_out() {
         ),
         (
             "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'",
-            "address[0]: sets nothing: give it a syn_rate, a syn_burst, a verify or a rung",
+            "address[0]: sets nothing: give it a syn_rate, a syn_burst, a verify, a rung or a ladder",
         ),
         (
             "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'\nsyn_rate = 5\n[[address]]\naddress = '203.0.113.7'\nsyn_rate = 6",
@@ -170,8 +170,28 @@ fn each_mistake_names_its_way_out() {
             "verify.answers_per_second = 0: ",
         ),
         (
-            "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'\nrung = 'known'",
-            "address[0].rung = \"known\": unknown variant `known`, expected `limit` or `verify`",
+            "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'\nrung = 'observe'",
+            "address[0].rung = \"observe\": unknown variant `observe`, expected one of `limit`, `verify`",
+        ),
+        (
+            "interfaces = ['eth0']\n[ladder]\nhighest = 'upstream'",
+            "ladder.dry_run: lacks \"upstream\", the highest rung",
+        ),
+        (
+            "interfaces = ['eth0']\n[ladder]\ndry_run = ['known']",
+            "ladder.dry_run = \"known\": is above the highest rung (verify)",
+        ),
+        (
+            "interfaces = ['eth0']\n[ladder]\ndry_run = ['limit']",
+            "ladder.dry_run = \"limit\": is the rung where every address stands",
+        ),
+        (
+            "interfaces = ['eth0']\n[ladder]\nttl = '20s'\n[poll]\ninterval = '10s'",
+            "ladder.ttl = \"20s\": is shorter than four times poll.interval (10s)",
+        ),
+        (
+            "interfaces = ['eth0']\n[[address]]\naddress = '203.0.113.7'\nladder = { known = { hold = '1h' } }",
+            "address[0].ladder.known.hold = \"1h\": is longer than hold_max",
         ),
         (
             "interfaces = ['eth0']\n[state]\ndirectory = 'state'",

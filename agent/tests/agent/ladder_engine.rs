@@ -17,7 +17,7 @@ use agent::{
     tables::{ForcedRung, Rung},
 };
 
-use crate::support::{Bench, address, block, config, later, noon, order, remove};
+use crate::support::{Bench, address, block, config, later, noon, order, remove, tcp};
 
 const ADDRESS: &str = "203.0.113.7";
 
@@ -40,12 +40,12 @@ fn attack_on(subject: Subject, since: Now) -> Attack {
     }
 }
 
-/// So many seconds of traffic, a tick each; the rung is the one in force.
+/// So many seconds of traffic, a tick each; the rung is the one in force. The engine's own polls would see the fake's counters.
 fn observe(engine: &mut Engine, from: Now, seconds: u64, arriving: f64, under_attack: bool) -> Now {
     let subject = Subject::Address(address(ADDRESS));
     for second in 1..=seconds {
         let at = later(from, second);
-        engine.tick(at);
+        engine.look(Ok(Box::new(tcp())), at);
         let rung = rung_of(engine);
         let blackholed = rung == Rung::Blackhole.name();
         let tick = Tick {
@@ -81,7 +81,8 @@ fn observe(engine: &mut Engine, from: Now, seconds: u64, arriving: f64, under_at
         engine.climb(&tick, &attacks, under_attack);
     }
     let end = later(from, seconds);
-    engine.tick(end);
+    // Makes a new picture for the views.
+    engine.look(Ok(Box::new(tcp())), end);
     end
 }
 

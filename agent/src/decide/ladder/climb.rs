@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Automatic, Watched, seen::Seen};
+use super::{
+    Automatic, Watched,
+    seen::Seen,
+    visits::{Visits, since},
+};
 use crate::{
     clock::Now,
     ladder::{Method, Rung},
@@ -14,8 +18,6 @@ use crate::{
 
 /// No single reading, however late it comes, makes an address climb: it counts for this part of the time at most.
 const READINGS: u32 = 3;
-/// Holds double so often at most: then they are at `hold_max` whatever they began with.
-const DOUBLINGS: u32 = 20;
 /// Seconds over which the residual rate is smoothed.
 const SMOOTH_SECONDS: f64 = 1.0;
 
@@ -34,15 +36,6 @@ impl Held {
     pub(super) const fn until_wall(&self) -> Timestamp {
         self.until.wall
     }
-}
-
-/// How often an address came back to a rung.
-#[derive(Debug, Clone, Copy, Default)]
-struct Visits {
-    left: Option<MonotonicNs>,
-    again: u32,
-    /// Away from it for so long, all begins anew.
-    memory: Duration,
 }
 
 /// What presses towards the next rung.
@@ -67,8 +60,7 @@ pub(super) struct Climb {
     held: Option<Held>,
     /// While what is held is only said: what is in force beneath it.
     beneath: Option<Held>,
-    /// By rung.
-    visits: [Visits; Rung::ALL.len()],
+    visits: Visits,
     pressed: Option<Pressed>,
     calm_since: Option<MonotonicNs>,
     /// It stood in verify, or higher, at the tick before.
@@ -86,10 +78,6 @@ pub(super) struct Climb {
     at_rest: bool,
 }
 
-fn since(earlier: MonotonicNs, now: Now) -> Duration {
-    Duration::from_nanos(now.mono.0.saturating_sub(earlier.0))
-}
-
 fn at(now: Now, after: Duration) -> Now {
     let then = now.plus(after);
     Now {
@@ -103,7 +91,7 @@ impl Climb {
         Self {
             held: None,
             beneath: None,
-            visits: [Visits::default(); Rung::ALL.len()],
+            visits: Visits::default(),
             pressed: None,
             calm_since: None,
             was_high: false,
@@ -177,8 +165,7 @@ impl Climb {
 
     /// Nothing is left to be remembered.
     pub(super) fn is_over(&self, now: Now) -> bool {
-        let remembers = |visits: &Visits| visits.left.is_some_and(|left| since(left, now) < visits.memory);
-        self.at_rest && self.held.is_none() && !self.visits.iter().any(remembers)
+        self.at_rest && self.held.is_none() && !self.visits.remember(now)
     }
 
     /// Takes in a tick; tells a move that is only said.
@@ -220,7 +207,8 @@ impl Climb {
 
     /// Where it stands: what it holds, even if that is only said, or what the kernel side took.
     fn stands(&self, seen: &Seen<'_>) -> Rung {
-        let by_itself = seen.own.standing.rung.min(Rung::Verify);
+        // Over its group's rate an address proves as over its own.
+        let by_itself = seen.own.standing.rung.max(seen.cause.standing.rung).min(Rung::Verify);
         self.held.as_ref().map_or(by_itself, |held| held.rung.max(by_itself))
     }
 
@@ -228,17 +216,16 @@ impl Climb {
     fn follow_kernel(&mut self, seen: &Seen<'_>) {
         let is_high = seen.own.standing.rung >= Rung::Verify && !seen.bounds.forced;
         if is_high && !self.was_high && self.held.is_none() {
-            self.visit(Rung::Verify, seen);
-            self.came_back = self.visits[Rung::Verify as usize].again > 0;
+            self.came_back = self.visits.come(Rung::Verify, seen);
         } else if !is_high && self.was_high {
-            self.leave(Rung::Verify, seen);
+            self.visits.leave(Rung::Verify, seen);
         }
         self.was_high = is_high;
         let may =
             seen.policy.kernel_most() == Rung::Verify && seen.most() >= Rung::Verify && seen.proves != Method::Drop;
         let on_verify = seen.own.standing.rung == Rung::Verify && self.held.is_none();
         if self.came_back && may && on_verify && is_high && seen.attack.is_some() && !seen.monitor {
-            let hold = self.hold(Rung::Verify, seen);
+            let hold = self.visits.hold(Rung::Verify, seen);
             self.take(
                 Rung::Verify,
                 hold,
@@ -289,8 +276,8 @@ impl Climb {
         if total < after {
             return None;
         }
-        self.visit(next, seen);
-        let hold = self.hold(next, seen);
+        self.visits.come(next, seen);
+        let hold = self.visits.hold(next, seen);
         self.take(next, hold, why, seen);
         self.said(from, self.is_dry())
     }
@@ -303,7 +290,7 @@ impl Climb {
         let was_dry = held.dry_run;
         if held.rung == Rung::Upstream {
             // What the network above drops is not seen here: only a look tells whether it is over.
-            self.leave_above(Rung::Blackhole, seen);
+            self.visits.leave_above(Rung::Blackhole, Rung::Upstream, seen);
             let hold = seen.policy.hold(Rung::Blackhole);
             self.take(Rung::Blackhole, hold, "to see what still arrives".into(), seen);
             self.calm_since = None;
@@ -326,7 +313,7 @@ impl Climb {
         let rung = held.rung;
         let proves = seen.proves != Method::Drop && seen.most() >= Rung::Verify;
         if rung > Rung::Verify && proves {
-            self.leave_above(Rung::Verify, seen);
+            self.visits.leave_above(Rung::Verify, rung, seen);
             let hold = seen.policy.hold(Rung::Verify);
             self.take(Rung::Verify, hold, why, seen);
         } else {
@@ -335,8 +322,8 @@ impl Climb {
     }
 
     fn let_go(&mut self, seen: &Seen<'_>, why: Arc<str>) {
-        if self.held.is_some() {
-            self.leave_above(Rung::Limit, seen);
+        if let Some(held) = &self.held {
+            self.visits.leave_above(Rung::Limit, held.rung, seen);
             self.why_not = why;
         }
         (self.held, self.beneath) = (None, None);
@@ -377,35 +364,5 @@ impl Climb {
             to,
             why: Arc::clone(why),
         })
-    }
-
-    /// It comes to a rung: again, if it was there lately.
-    fn visit(&mut self, rung: Rung, seen: &Seen<'_>) {
-        let visits = &mut self.visits[rung as usize];
-        let again = visits
-            .left
-            .is_some_and(|left| since(left, seen.now) < seen.policy.hold_max);
-        visits.again = if again { (visits.again + 1).min(DOUBLINGS) } else { 0 };
-    }
-
-    /// It goes down to a rung. Those between were not left when it climbed on from them: it is from now on that it is away.
-    fn leave_above(&mut self, rung: Rung, seen: &Seen<'_>) {
-        let from = self.held.as_ref().map_or(rung, |held| held.rung);
-        for left in Rung::ALL.into_iter().filter(|left| *left > rung && *left <= from) {
-            self.leave(left, seen);
-        }
-    }
-
-    fn leave(&mut self, rung: Rung, seen: &Seen<'_>) {
-        let visits = &mut self.visits[rung as usize];
-        visits.left = Some(seen.now.mono);
-        visits.memory = seen.policy.hold_max;
-    }
-
-    /// How long a rung is held this time: twice as long as the time before.
-    fn hold(&self, rung: Rung, seen: &Seen<'_>) -> Duration {
-        let first = seen.policy.hold(rung);
-        let doubled = first.saturating_mul(1 << self.visits[rung as usize].again);
-        doubled.min(seen.policy.hold_max.max(first))
     }
 }

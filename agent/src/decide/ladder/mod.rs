@@ -8,6 +8,7 @@
 mod climb;
 mod seen;
 mod tell;
+mod visits;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -165,7 +166,7 @@ impl Ladder {
     fn is_at_rest(&self, address: IpAddr, own: &Observation, around: &Around<'_>) -> bool {
         own.standing.rung == Rung::Limit
             && !own.standing.excess
-            && around.attacks.is_empty()
+            && !around.is_attacked(address, own)
             && !self.climbs.contains_key(&address)
     }
 
@@ -262,6 +263,7 @@ fn release(address: IpAddr, why: Arc<str>) -> Step {
 /// What is the same for all addresses at a tick.
 struct Around<'a> {
     attacks: BTreeMap<Subject, &'a Attack>,
+    attacked_groups: Vec<IpNet>,
     groups: BTreeMap<IpNet, &'a Observation>,
     /// Packets per second to all protected addresses.
     total_pps: f64,
@@ -271,6 +273,11 @@ impl<'a> Around<'a> {
     fn of(view: &View<'a>) -> Self {
         let open = view.attacks.iter().filter(|attack| attack.ended.is_none());
         let attacks: BTreeMap<Subject, &Attack> = open.map(|attack| (attack.subject, attack)).collect();
+        let attacked_groups = attacks.keys().filter_map(|subject| match subject {
+            Subject::Group(prefix) => Some(*prefix),
+            Subject::Address(_) => None,
+        });
+        let attacked_groups = attacked_groups.collect();
         let mut groups = BTreeMap::new();
         let mut total_pps = 0.0;
         for observation in &view.tick.subjects {
@@ -283,6 +290,7 @@ impl<'a> Around<'a> {
         }
         Self {
             attacks,
+            attacked_groups,
             groups,
             total_pps,
         }
@@ -317,6 +325,13 @@ impl<'a> Around<'a> {
                 ceiling: ceiling.map(|ceiling| (ceiling.rung, &ceiling.origin)),
             },
         })
+    }
+
+    /// Whether an attack is on an address or on a group that holds it.
+    fn is_attacked(&self, address: IpAddr, own: &Observation) -> bool {
+        !self.attacks.is_empty()
+            && (self.attacks.contains_key(&own.subject)
+                || self.attacked_groups.iter().any(|group| group.contains(&address)))
     }
 
     fn attack_on(&self, address: IpAddr, group: Option<IpNet>) -> Option<&'a Attack> {

@@ -1,234 +1,21 @@
 //! The ladder alone, under any traffic: it always comes down again, holds what it takes, does not flap, and never acts against
 //! a person or where it may only speak.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+mod groups;
+mod world;
+
+use std::time::Duration;
 
 use agent::{
-    clock::Now,
-    config::Config,
-    decide::{
-        KernelState,
-        ladder::{Ladder, Outcome, View},
-        standing,
-    },
-    detect::{Attack, AttackVector, HostObservation, Observation, Peaks, Rates, Standing, Subject, Tick, What},
-    overrides::{BlackholeOverride, Change, Origin, Overrides, RungOverride},
-    tables::{InVerify, Mode, MonotonicNs, Rung},
+    decide::{ladder::View, standing},
+    detect::{HostObservation, Tick, What},
+    overrides::{BlackholeOverride, Change, RungOverride},
+    tables::{Mode, Rung},
 };
 use proptest::prelude::*;
 
-use crate::support::{address, config, noon, tcp};
-
-const ADDRESS: &str = "203.0.113.7";
-/// SYNs per second.
-const THRESHOLD: f64 = 100_000.0;
-/// Detection ends an attack after so long a calm.
-const ATTACK_HOLD: Duration = Duration::from_secs(30);
-/// Time between two ticks: longer than in life, so that hours take moments.
-const TICK: Duration = Duration::from_millis(500);
-
-/// What comes in during a tick.
-#[derive(Debug, Clone, Copy, Default)]
-struct Traffic {
-    syn: f64,
-    /// Half of the SYNs go unanswered, and customers are hurt.
-    beyond_answers: bool,
-    saturated: bool,
-}
-
-const CALM: Traffic = Traffic {
-    syn: 1_000.0,
-    beyond_answers: false,
-    saturated: false,
-};
-const FLOOD: Traffic = Traffic { syn: 300_000.0, ..CALM };
-const OVERLOAD: Traffic = Traffic {
-    beyond_answers: true,
-    ..FLOOD
-};
-const SATURATION: Traffic = Traffic {
-    saturated: true,
-    ..OVERLOAD
-};
-
-/// One address, a kernel side that goes to verify by itself, and detection.
-struct World {
-    config: Config,
-    overrides: Overrides,
-    ladder: Ladder,
-    verify: Option<InVerify>,
-    attack: Option<(Attack, Now)>,
-    ids: u64,
-    now: Now,
-    /// The rung that the ladder has in force, and since when.
-    taken: Option<(Rung, Now)>,
-    /// Every step so far.
-    steps: Vec<(Now, Option<Rung>)>,
-    events: Vec<What>,
-}
-
-fn after(now: Now, span: Duration) -> Now {
-    let then = now.plus(span);
-    Now {
-        wall: then.wall,
-        mono: then.mono,
-    }
-}
-
-impl World {
-    fn new(config: Config) -> Self {
-        let overrides = Overrides::default();
-        Self {
-            ladder: Ladder::new(&overrides, noon()),
-            config,
-            overrides,
-            verify: None,
-            attack: None,
-            ids: 0,
-            now: noon(),
-            taken: None,
-            steps: Vec::new(),
-            events: Vec::new(),
-        }
-    }
-
-    fn kernel(&self) -> KernelState {
-        KernelState::wanted(&self.config, &self.overrides, &tcp())
-    }
-
-    fn rung(&self) -> Rung {
-        standing::rung(&self.kernel().addresses[&address(ADDRESS)], self.verify, self.now.mono)
-    }
-
-    /// One tick.
-    fn meet(&mut self, traffic: Traffic) -> Outcome {
-        self.now = after(self.now, TICK);
-        self.overrides = self.overrides.with(&self.overrides.expired(self.now));
-        self.follow_kernel(traffic);
-        self.detect(traffic);
-        let kernel = self.kernel();
-        let rung = self.rung();
-        let blackholed = rung >= Rung::Blackhole;
-        let syn = if blackholed { 0.0 } else { traffic.syn };
-        let rates = Rates {
-            syn,
-            unanswered: if traffic.beyond_answers { syn * 0.7 } else { 0.0 },
-            blackholed: traffic.syn - syn,
-            dropped: traffic.syn,
-            ..Rates::default()
-        };
-        let tick = Tick {
-            at: self.now,
-            seconds: TICK.as_secs_f64(),
-            subjects: vec![Observation {
-                subject: Subject::Address(address(ADDRESS)),
-                rates,
-                standing: Standing {
-                    syn_threshold: Some(THRESHOLD),
-                    excess: traffic.syn > THRESHOLD,
-                    rung,
-                    counts_handshakes: true,
-                },
-            }],
-            host: HostObservation {
-                receive_drops: if traffic.saturated { 1e6 } else { 0.0 },
-                ..HostObservation::default()
-            },
-        };
-        let attacks: Vec<Attack> = self.attack.iter().map(|(attack, _)| attack.clone()).collect();
-        let outcome = self.ladder.tick(&View {
-            tick: &tick,
-            attacks: &attacks,
-            saturated: traffic.saturated,
-            protected: &self.config.protected,
-            kernel: &kernel,
-            overrides: &self.overrides,
-        });
-        self.put_into_force(&outcome);
-        outcome
-    }
-
-    fn put_into_force(&mut self, outcome: &Outcome) {
-        for step in &outcome.steps {
-            self.steps.push((self.now, step.rung));
-            self.taken = step.rung.map(|rung| (rung, self.now));
-        }
-        let steps: Vec<Change> = outcome.steps.iter().map(|step| step.change.clone()).collect();
-        self.overrides = self.overrides.with(&steps).with(&outcome.renewals);
-        self.events
-            .extend(outcome.events.iter().map(|event| event.what.clone()));
-    }
-
-    fn follow_kernel(&mut self, traffic: Traffic) {
-        let on = self.verify.filter(|verify| verify.is_on(self.now.mono));
-        let stays = on.is_some() && traffic.syn >= THRESHOLD / 2.0;
-        if traffic.syn >= THRESHOLD || stays {
-            self.verify = Some(InVerify {
-                since: on.map_or(self.now.mono, |verify| verify.since),
-                until: self.now.plus(self.config.verify.hold.duration()).mono,
-            });
-        }
-    }
-
-    fn detect(&mut self, traffic: Traffic) {
-        if traffic.syn >= THRESHOLD {
-            let id = self.ids + 1;
-            let (attack, last) = self.attack.get_or_insert_with(|| {
-                let attack = Attack {
-                    id,
-                    subject: Subject::Address(address(ADDRESS)),
-                    started: self.now.wall,
-                    detected: self.now.wall,
-                    last_excess: self.now.wall,
-                    ended: None,
-                    vectors: BTreeSet::from([AttackVector::Syn]),
-                    rungs: BTreeSet::new(),
-                    peaks: Peaks::default(),
-                    impact_seconds: 0.0,
-                };
-                (attack, self.now)
-            });
-            *last = self.now;
-            self.ids = attack.id;
-            if traffic.beyond_answers {
-                attack.impact_seconds += TICK.as_secs_f64();
-            }
-        }
-        let hold = u64::try_from(ATTACK_HOLD.as_nanos()).expect("short");
-        let over = |last: Now| self.now.mono.0 - last.mono.0 >= hold;
-        self.attack.take_if(|(_, last)| over(*last));
-    }
-
-    fn meet_for(&mut self, traffic: Traffic, seconds: u64) {
-        for _ in 0..seconds * 2 {
-            self.meet(traffic);
-        }
-    }
-
-    fn force(&mut self, rung: Rung) {
-        let origin = self.origin();
-        let forced = RungOverride { rung, origin };
-        self.overrides.apply(&Change::PutRung(address(ADDRESS), forced));
-    }
-
-    fn origin(&self) -> Origin {
-        Origin {
-            actor: "uid=0 (root)".to_owned(),
-            reason: None,
-            since: self.now.wall,
-            until: None,
-        }
-    }
-}
-
-/// Whatever the sections say, the steps are short: hours in moments.
-fn policy(highest: &str, dry_run: &str) -> Config {
-    config(&format!(
-        "[verify]\nhold = \"5s\"\n[ladder]\nhighest = \"{highest}\"\ndry_run = [{dry_run}]\ncalm = \"20s\"\nhold_max = \"10m\"\nttl = \"40s\"\n\
-         [ladder.known]\nafter = \"5s\"\nhold = \"30s\"\n[ladder.blackhole]\nafter = \"10s\"\nhold = \"1m\"\n\
-         [ladder.upstream]\nafter = \"10s\"\nhold = \"2m\"\n"
-    ))
-}
+use crate::support::{address, config};
+use world::{ADDRESS, CALM, FLOOD, OVERLOAD, SATURATION, THRESHOLD, TICK, Traffic, World, after, policy};
 
 fn any_traffic() -> impl Strategy<Value = Traffic> {
     let steady = prop_oneof![
@@ -563,9 +350,8 @@ fn an_address_that_is_no_more_protected_is_forgotten() {
     let mut world = World::new(policy("blackhole", ""));
     world.meet_for(SATURATION, 60);
     world.config.protected.remove(&address(ADDRESS));
-    let view_of: IpAddr = address(ADDRESS);
     let kernel = world.kernel();
-    assert!(!kernel.addresses.contains_key(&view_of));
+    assert!(!kernel.addresses.contains_key(&address(ADDRESS)));
     let tick = Tick {
         at: after(world.now, TICK),
         seconds: TICK.as_secs_f64(),
@@ -581,7 +367,6 @@ fn an_address_that_is_no_more_protected_is_forgotten() {
         overrides: &world.overrides,
     });
     let changes: Vec<Change> = outcome.steps.iter().map(|step| step.change.clone()).collect();
-    assert_eq!(changes, [Change::RemoveTaken(view_of)]);
+    assert_eq!(changes, [Change::RemoveTaken(address(ADDRESS))]);
     assert!(world.ladder.watched().is_empty());
-    let _: MonotonicNs = tick.at.mono;
 }
