@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{Moment, Report, plot, words};
-use crate::{detect::Severity, ledger::AttackTalker};
+use crate::{config::prefix, detect::Severity, ledger::AttackTalker};
 
 /// Nothing may be loaded, run or sent.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
@@ -204,7 +204,7 @@ fn top(talkers: &[AttackTalker]) -> Markup {
                 th.number scope="col" { "Dropped" } th.number scope="col" { "Peak/s" }
             } }
             tbody { @for talker in talkers { tr {
-                td { (talker.prefix) }
+                td.time { (prefix::display(talker.prefix)) }
                 td.number { (words::rate(talker.packets)) } td.number { (words::rate(talker.syns)) }
                 td.number { (words::rate(talker.drops)) } td.number { (words::rate(talker.peak_pps)) }
             } } }

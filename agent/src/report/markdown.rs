@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 
 use super::{Report, points, words};
-use crate::ledger::AttackTalker;
+use crate::{config::prefix, ledger::AttackTalker};
 
 /// Rows of the table of rates at most.
 const ROWS: usize = 24;
@@ -164,7 +164,7 @@ fn top(out: &mut String, talkers: &[AttackTalker]) {
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} |",
-            talker.prefix,
+            prefix::display(talker.prefix),
             words::rate(talker.packets),
             words::rate(talker.syns),
             words::rate(talker.drops),

@@ -48,9 +48,10 @@ pub(super) fn all(report: &Report, zone: &TimeZone) -> Vec<Plot> {
     let rate = |name, of| Series { name, of };
     let syns = [
         rate("SYNs", |point| Some(point.rates.syn)),
-        rate("handshakes completed", |point| Some(point.rates.handshakes)),
         rate("threshold", |point| point.syn_threshold),
     ];
+    // Beside a flood they would be a line on the ground.
+    let handshakes = [rate("handshakes", |point| Some(point.rates.handshakes))];
     let verdicts = [
         rate("dropped", |point| Some(point.rates.dropped)),
         rate("passed", |point| Some(point.rates.passed)),
@@ -69,7 +70,14 @@ pub(super) fn all(report: &Report, zone: &TimeZone) -> Vec<Plot> {
         rates.udp + rates.tcp + rates.icmp + rates.other + rates.fragments + rates.amplified + rates.malformed > 0.0
     };
     let mut plots = vec![
-        draw(report, zone, "syns", "SYNs and completed handshakes per second", &syns),
+        draw(report, zone, "syns", "SYNs per second", &syns),
+        draw(
+            report,
+            zone,
+            "handshakes",
+            "Completed handshakes per second: customers who got in",
+            &handshakes,
+        ),
         draw(report, zone, "verdicts", "Packets per second by verdict", &verdicts),
     ];
     if report.rates.iter().any(|point| beside(&point.rates)) {
@@ -142,7 +150,7 @@ fn paint(
         .y_labels(6)
         .x_label_formatter(label)
         .y_label_formatter(&|value| words::rate(*value))
-        .label_style(("sans-serif", 13).into_font().color(&INK))
+        .label_style(("sans-serif", 14).into_font().color(&INK))
         .draw()?;
     for (one, colour) in series.iter().zip(COLOURS) {
         for line in lines(&report.rates, one, x) {
@@ -152,7 +160,7 @@ fn paint(
     let mut left = 62;
     for (one, colour) in series.iter().zip(COLOURS) {
         area.draw(&Rectangle::new([(left, 10), (left + 14, 14)], colour.filled()))?;
-        let style = ("sans-serif", 13).into_font().color(&INK);
+        let style = ("sans-serif", 14).into_font().color(&INK);
         area.draw(&Text::new(one.name, (left + 19, 5), style))?;
         left += 44 + 7 * i32::try_from(one.name.len()).unwrap_or(0);
     }

@@ -231,7 +231,7 @@ fn html_is_whole_and_nothing_from_elsewhere_is_markup() {
     for elsewhere in ["src=", "href=", "url(", "@import", "<link"] {
         assert!(!html.contains(elsewhere), "{elsewhere}");
     }
-    assert_eq!(html.matches("<svg").count(), 3, "SYNs, verdicts, vectors");
+    assert_eq!(html.matches("<svg").count(), 4, "SYNs, handshakes, verdicts, vectors");
     assert!(html.contains("12:01:00.300"), "times of the zone");
     let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
     assert!(
@@ -336,6 +336,7 @@ fn the_bundle_has_everything() {
         names,
         [
             "attack-1/captures/attack-1.pcapng",
+            "attack-1/handshakes.svg",
             "attack-1/rates.csv",
             "attack-1/report.html",
             "attack-1/report.md",

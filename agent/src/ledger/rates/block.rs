@@ -1,6 +1,6 @@
 //! Intervals of many subjects in one blob: numbers in steps of one byte, column by column, each as the difference to the interval
-//! before, and then deflated. Neighbours in time are alike, most columns are empty, and so a busy address takes about a byte and a half
-//! for a minute.
+//! before, and then deflated. Neighbours in time are alike, most columns are empty, and so a busy address takes two to three
+//! bytes for a minute.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
