@@ -176,12 +176,12 @@ fn without_an_agent_every_question_fails_with_1_and_says_so() {
         &["rung", "203.0.113.7", "verify"],
         &["listeners"],
         &["notify"],
-        &["notify", "test"],
         &["attacks"],
         &["attacks", "show", "1"],
         &["events"],
         &["events", "--follow"],
         &["report", "1"],
+        &["capture", "192.0.2.1"],
         &["mode", "get"],
         &["mode", "set", "monitor"],
         &["reload"],
@@ -222,4 +222,31 @@ fn the_schema_is_json() {
     let schema: serde_json::Value =
         serde_json::from_str(&agent(&["--json", "config", "example"]).stdout).expect("JSON");
     assert!(schema["properties"]["interfaces"]["description"].is_string());
+}
+
+/// Before the agent is started for the first time, too, it can be tried who is told.
+#[test]
+fn notifications_can_be_tested_without_an_agent() {
+    let directory = tempfile::tempdir().expect("directory");
+    let config = nowhere(directory.path());
+    let section = |name: &str, program: &str| {
+        format!("[[notify]]\nname = \"{name}\"\nkind = \"exec\"\ncommand = [\"{program}\"]\n")
+    };
+    let before = std::fs::read_to_string(&config).expect("reads");
+    let sections = section("good", "/bin/true") + &section("bad", "/bin/false");
+    std::fs::write(&config, before + &sections).expect("writes");
+    let ran = agent_with(&config, &["notify", "test", "good"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(
+        ran.stdout.contains("ended well") && ran.stderr.contains("the test is made from here"),
+        "{}",
+        ran.stdout
+    );
+    let ran = agent_with(&config, &["notify", "test"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("exit status: 1") && ran.stderr.contains("bad did not take the test"),
+        "{}",
+        ran.stderr
+    );
 }

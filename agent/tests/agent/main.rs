@@ -2,6 +2,7 @@
 
 mod api;
 mod attacks;
+mod capture;
 mod cli;
 mod config;
 mod engine;
