@@ -124,8 +124,7 @@ impl Alerts {
         self.lasting.is_empty()
     }
 
-    /// Ends may have been missed: none is held on to. What still lasts is told anew by its next event, what does not ends by
-    /// silence.
+    /// Ends may have been missed: none is held on to, and what does not last ends by silence.
     pub fn forget(&mut self) {
         self.lasting.clear();
     }

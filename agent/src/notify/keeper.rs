@@ -25,7 +25,7 @@ use crate::{
     config::notify::{Endpoint, Kind},
     control::api::{EndpointView, TestView},
     decide::Refusal,
-    detect::{Event, NumberedEvent},
+    detect::{Event, NumberedEvent, What},
     snapshot::Snapshot,
 };
 
@@ -211,6 +211,30 @@ impl Keeper {
         );
         for mailbox in self.notifier.mailboxes() {
             mailbox.forget_alerts();
+            self.go_on_with_alerts(&mailbox);
+        }
+    }
+
+    /// Attacks that go on were told by an agent before this one, or were missed: an alert must be sent again while its attack
+    /// lasts, and to send it once more than needed changes nothing. Nobody else is told twice.
+    fn go_on_with_alerts(&self, mailbox: &Mailbox) {
+        if mailbox.endpoint().kind != Kind::Alertmanager {
+            return;
+        }
+        let attacks = Arc::clone(&self.snapshots.borrow().detection.attacks);
+        for attack in attacks.iter() {
+            let event = Event {
+                at: attack.started,
+                subject: Some(attack.subject),
+                attack: Some(attack.id),
+                what: What::AttackStarted {
+                    vectors: attack.vectors.clone(),
+                    syn: attack.peaks.syn,
+                    packets: attack.peaks.packets,
+                    delay_ms: 0,
+                },
+            };
+            mailbox.take(&event, &Arc::new(Message::of(&event, &self.host)));
         }
     }
 
@@ -250,6 +274,7 @@ impl Keeper {
             .filter(|new| !before.iter().any(|old| Arc::ptr_eq(old, new)))
         {
             let client = self.notifier.client().cloned();
+            self.go_on_with_alerts(new);
             let postman = self.postmen.spawn(postman::serve(Arc::clone(new), client));
             self.by_name.insert(new.endpoint().name.clone(), postman);
         }
