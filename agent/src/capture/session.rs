@@ -155,10 +155,16 @@ fn listen(
                     }
                 });
             }
-            Err(error) => gap(
-                ended,
-                &format!("what passed at {interface} is missing: a packet socket cannot be opened there: {error}"),
-            ),
+            Err(error) => {
+                let way_out = match error.kind() {
+                    std::io::ErrorKind::PermissionDenied => "; give the agent CAP_NET_RAW",
+                    _ => "",
+                };
+                let text = format!(
+                    "what passed at {interface} is missing: a packet socket cannot be opened there: {error}{way_out}"
+                );
+                gap(ended, &text);
+            }
         }
     }
 }
