@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::IpAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -69,20 +69,26 @@ fn frames(file: &Path) -> Result<Vec<Frame>> {
         .collect()
 }
 
-/// Captures, has tshark read it, and checks what holds of every packet.
-fn captured(lab: &Guarded, address: IpAddr, arguments: &[&str]) -> Result<Vec<Frame>> {
-    let file = lab.topology().lab().path("capture.pcapng");
-    // Not there is what is wanted.
-    let _ = fs::remove_file(&file);
-    let (target, name) = (address.to_string(), file.display().to_string());
+/// A capture of an address, in a file that is read when the flood is over.
+fn capture(lab: &Guarded, address: IpAddr, name: &str, arguments: &[&str]) -> Result<PathBuf> {
+    let file = lab.topology().lab().path(&format!("{name}-{address}.pcapng"));
+    let (target, out) = (address.to_string(), file.display().to_string());
     let printed = lab
         .home()
-        .ask(&[&["capture", &target, "--out", &name], arguments].concat())?;
+        .ask(&[&["capture", &target, "--out", &out], arguments].concat())?;
     assert_eq!(printed, "", "packets go to the file, sentences to standard error");
-    output(Command::new("capinfos").arg(&file))?;
-    let frames = frames(&file)?;
+    Ok(file)
+}
+
+/// What is in such a file, with what holds of every packet.
+fn captured(file: &Path, address: IpAddr) -> Result<Vec<Frame>> {
+    output(Command::new("capinfos").arg(file))?;
+    let frames = frames(file)?;
     for frame in &frames {
-        ensure!(frame.destination == target, "{frame:?} does not go to {target}");
+        ensure!(
+            frame.destination == address.to_string(),
+            "{frame:?} does not go to {address}"
+        );
         ensure!(
             frame.captured <= frame.length && frame.captured <= 14 + 40 + 60,
             "{frame:?} is more than headers"
@@ -132,31 +138,40 @@ fn an_attack_is_told_and_captured() -> Result<()> {
         40_000,
         20,
     )?;
-    let since = Instant::now();
     until("both attacks are told", || Ok(delays(&told)?.len() == 2))?;
+    // From here on it must go on: how long it takes to begin is not the matter.
+    let since = Instant::now();
     let delays = delays(&told)?;
     eprintln!("told {delays:?} after the event");
     assert!(delays.iter().all(|delay| *delay < AT_ONCE), "{delays:?}");
+    let mut files = Vec::new();
     for address in addresses {
-        let dropped = captured(&lab, address, &["--dropped", "--count", "20"])?;
+        let dropped = capture(&lab, address, "dropped", &["--dropped", "--count", "20"])?;
+        let passed = capture(&lab, address, "passed", &["--passed", "--count", "50"])?;
+        files.push((address, dropped, passed));
+    }
+    let both = capture(&lab, addresses[0], "both", &["--count", "100000", "--time", "2s"])?;
+    guarded::end(flood, since)?;
+    for (address, dropped, passed) in files {
+        let dropped = captured(&dropped, address)?;
+        let passed = captured(&passed, address)?;
         assert!(
             dropped.len() == 20 && dropped.iter().all(|frame| frame.comment == "dropped: udp_rate"),
             "{dropped:?}"
         );
-        let passed = captured(&lab, address, &["--passed", "--count", "50"])?;
         assert!(
             passed.len() == 50 && passed.iter().all(|frame| frame.comment == "passed"),
             "{passed:?}"
         );
     }
-    let both = captured(&lab, addresses[0], &["--count", "100000", "--time", "3s"])?;
+    let both = captured(&both, addresses[0])?;
     let passed = both.iter().filter(|frame| frame.comment == "passed").count();
     eprintln!(
         "{passed} of {} passed, of a thousand a second that are looked at",
         both.len()
     );
     assert!(
-        (1_000..=3_400).contains(&passed) && both.len() > passed,
+        (100..=2_300).contains(&passed) && both.len() > passed,
         "{passed} of {}",
         both.len()
     );
@@ -179,5 +194,5 @@ fn an_attack_is_told_and_captured() -> Result<()> {
             "{found:?}"
         );
     }
-    guarded::end(flood, since)
+    Ok(())
 }
