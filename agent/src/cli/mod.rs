@@ -124,7 +124,8 @@ enum Verb {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    if !matches!(cli.verb, Verb::Run(_)) {
+    // A hook that does not read its input must end neither the daemon nor `notify test`.
+    if !matches!(cli.verb, Verb::Run(_) | Verb::Notify(_)) {
         end_with_the_pipe();
     }
     let context = Context {
