@@ -67,6 +67,7 @@ impl Served {
             events: engine.events(),
             notifier,
             samples: samples.clone(),
+            history: engine.history(),
             socket: None,
         };
         tokio::spawn(server::serve(listener, handle, std::future::pending()));
