@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
+
 use crate::{
-    config::{self, ConfigFile},
+    config::{self, ConfigFile, prefix},
     control::client::{Client, ClientError},
+    detect::{Subject, baseline::Baseline},
+    ledger::HistoryFile,
 };
 
 /// The global flags.
@@ -62,4 +66,31 @@ impl Context {
             Err(error) => Err(error),
         }
     }
+
+    /// What happened, whether an agent runs or not: for what weighs nothing on the agent that way.
+    pub(super) fn history(&self) -> anyhow::Result<HistoryFile> {
+        let directory = self.file_or_defaults().state.directory;
+        HistoryFile::open(&directory).with_context(|| {
+            let doubt = self.doubt().map(|doubt| format!("{doubt}: ")).unwrap_or_default();
+            format!("{doubt}what happened is read from state.directory, as root and with that agent's --config")
+        })
+    }
+
+    /// What detection learned of each subject, as of the last full hour.
+    pub(super) fn learned(&self) -> anyhow::Result<Vec<(Subject, Baseline)>> {
+        let kept = self.history()?.reader().baselines()?;
+        kept.into_iter()
+            .map(|(subject, _, text)| {
+                let baseline = serde_json::from_slice(&text)
+                    .with_context(|| format!("what was learned of {subject} cannot be read; it is learned anew"))?;
+                Ok((subject, baseline))
+            })
+            .collect()
+    }
+}
+
+/// An address or a group as people write it: the word `group` may be left out.
+pub(super) fn parse_subject(text: &str) -> Result<Subject, String> {
+    text.parse::<Subject>()
+        .or_else(|error| prefix::parse(text).map(Subject::Group).map_err(|_| error))
 }

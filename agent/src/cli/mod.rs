@@ -2,6 +2,7 @@
 
 mod allow_ip;
 mod attacks;
+mod baseline;
 mod block_ip;
 mod capture;
 mod check_config;
@@ -29,6 +30,7 @@ mod sources;
 mod ssh;
 mod stats;
 mod status;
+mod suggest;
 mod threshold;
 mod unallow_ip;
 mod unblock_ip;
@@ -114,7 +116,9 @@ enum Verb {
     UnblockIp(unblock_ip::Args),
     AllowIp(allow_ip::Args),
     UnallowIp(unallow_ip::Args),
+    #[command(visible_alias = "thresholds")]
     Threshold(threshold::Args),
+    Baseline(baseline::Args),
     Mode(mode::Args),
     Reload(reload::Args),
     Detach(detach::Args),
@@ -184,6 +188,7 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<ExitCode> {
         Verb::AllowIp(args) => allow_ip::run(args, context).await,
         Verb::UnallowIp(args) => unallow_ip::run(args, context).await,
         Verb::Threshold(args) => threshold::run(args, context).await,
+        Verb::Baseline(args) => baseline::run(&args, context),
         Verb::Mode(args) => mode::run(args, context).await,
         Verb::Reload(args) => reload::run(args, context).await,
         Verb::Detach(args) => detach::run(args, context).await,

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use reqwest::Method;
 
-use super::{context::Context, print};
+use super::{context::Context, print, suggest};
 use crate::{
     config::units::{BitRate, Burst, PacketRate, Rate, Ttl},
     control::api::{Done, TargetQuery, ThresholdRequest, ThresholdView},
@@ -24,6 +24,7 @@ Examples:
   agent threshold set 203.0.113.7 --udp-packets 20k/s --udp-bits 200M/s --icmp-packets 100/s
   agent threshold set 203.0.113.0/24 --syn-rate 200k/s
   agent threshold set source --syn-rate 200/s
+  agent threshold suggest
   agent threshold unset 203.0.113.7"
 )]
 pub(super) struct Args {
@@ -32,7 +33,6 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, read from the command line")]
 enum What {
     /// Show the thresholds in force and where they come from
     Get {
@@ -58,6 +58,7 @@ enum What {
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
+    Suggest(suggest::Args),
     /// Go back to the configuration's threshold
     Unset {
         /// One protected address, the prefix of a group, `address` or `source`
@@ -117,9 +118,10 @@ impl VectorFlags {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let agent = context.agent().await?;
     let done: Done = match args.what {
+        What::Suggest(args) => return suggest::run(args, context).await,
         What::Get { target } => {
+            let agent = context.agent().await?;
             let views: Vec<ThresholdView> = match target {
                 None => agent.get("/v1/thresholds", &()).await?,
                 Some(target) => vec![agent.get(&format!("/v1/thresholds/{target}"), &()).await?],
@@ -142,17 +144,14 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
                 ttl,
                 reason,
             };
+            let agent = context.agent().await?;
             agent.send_json(Method::PUT, "/v1/thresholds", &request).await?
         }
         What::Unset { target } => {
-            agent
-                .delete(
-                    "/v1/thresholds",
-                    &TargetQuery {
-                        target: target.to_string(),
-                    },
-                )
-                .await?
+            let query = TargetQuery {
+                target: target.to_string(),
+            };
+            context.agent().await?.delete("/v1/thresholds", &query).await?
         }
     };
     print::done(&done, context.json)

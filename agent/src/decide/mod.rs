@@ -13,6 +13,7 @@ pub mod safe;
 pub mod say;
 pub mod standing;
 pub mod state;
+pub mod suggest;
 pub mod threshold;
 pub mod unblock;
 pub mod verify;

@@ -10,6 +10,7 @@ mod lesson;
 mod meter;
 mod observation;
 mod policy;
+pub mod replay;
 mod sentence;
 mod sight;
 mod signal;

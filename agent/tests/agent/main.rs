@@ -19,4 +19,5 @@ mod report;
 mod restarts;
 mod rungs;
 mod support;
+mod usual;
 mod vectors;

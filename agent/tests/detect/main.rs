@@ -4,6 +4,7 @@
 mod baselines;
 mod properties;
 mod recorded;
+mod replay;
 mod run;
 mod scenarios;
 mod table;

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use estimate::{Crest, Estimate};
 pub use store::Baselines;
 
-use super::{lesson::Lesson, signal::OTHERS};
+use super::{AttackVector, lesson::Lesson, signal::OTHERS};
 use estimate::median_and_deviation;
 
 /// Hours of a working day, then those of a weekend.
@@ -168,6 +168,13 @@ impl Baseline {
             Some(before) => now.clamp(before * 0.9, before * 1.1),
         };
         self.segments = Some(next as f32);
+    }
+
+    /// The busiest usual hour of a vector other than SYNs, in packets per second; `None` before an hour was learned.
+    #[must_use]
+    pub fn crest(&self, vector: AttackVector) -> Option<f64> {
+        let place = OTHERS.iter().position(|other| *other == vector)?;
+        (self.hours > 0).then(|| f64::from(self.crests[place].0))
     }
 
     /// What is usual at an instant; `None` before an hour was learned.
