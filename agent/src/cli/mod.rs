@@ -20,6 +20,7 @@ mod mode;
 mod notify;
 mod print;
 mod reload;
+mod replay;
 mod report;
 mod run;
 mod rung;
@@ -119,6 +120,7 @@ enum Verb {
     #[command(visible_alias = "thresholds")]
     Threshold(threshold::Args),
     Baseline(baseline::Args),
+    Replay(replay::Args),
     Mode(mode::Args),
     Reload(reload::Args),
     Detach(detach::Args),
@@ -189,6 +191,7 @@ async fn carry_out(verb: Verb, context: &Context) -> anyhow::Result<ExitCode> {
         Verb::UnallowIp(args) => unallow_ip::run(args, context).await,
         Verb::Threshold(args) => threshold::run(args, context).await,
         Verb::Baseline(args) => baseline::run(&args, context),
+        Verb::Replay(args) => replay::run(args, context).await,
         Verb::Mode(args) => mode::run(args, context).await,
         Verb::Reload(args) => reload::run(args, context).await,
         Verb::Detach(args) => detach::run(args, context).await,

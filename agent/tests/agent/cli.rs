@@ -37,6 +37,7 @@ const VERBS: &[&[&str]] = &[
     &["thresholds", "suggest"],
     &["baseline"],
     &["baseline", "show"],
+    &["replay"],
     &["mode"],
     &["mode", "get"],
     &["mode", "set"],

@@ -107,3 +107,24 @@ fn too_little_is_known_for_a_suggestion_at_first() {
         "{fragment}"
     );
 }
+
+#[test]
+fn a_replay_of_nothing_says_so_and_a_wrong_proposal_is_2() {
+    let place = Place::learned(100);
+    let (code, told, error) = place.run(&["replay", "--since", "2h"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(told.contains("Nothing was recorded"), "{told}");
+    let (code, json, _) = place.run(&["--json", "replay"]);
+    let read: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(
+        code == Some(0) && read["from"].is_null() && read["missing_seconds"].as_f64() > Some(6e5),
+        "{json}"
+    );
+    let wrong = place.0.path().join("wrong.toml");
+    std::fs::write(&wrong, "interfaces = [\"lo\"]\ntypo = 1\n").expect("writes");
+    let ran = Command::new(env!("CARGO_BIN_EXE_agent"))
+        .args(["replay", "--config", &wrong.to_string_lossy()])
+        .output()
+        .expect("runs");
+    assert_eq!(ran.status.code(), Some(2));
+}
