@@ -34,6 +34,7 @@ td.who { min-width: 7rem; max-width: 14rem; }
 .critical { color: var(--loud); font-weight: 600; } .warning { color: var(--warn); font-weight: 600; }
 .why { color: var(--soft); }
 .tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr)); gap: 0 2rem; }
+@media (max-width: 40rem) { td.time { white-space: normal; } td.who { min-width: 0; } td.what { min-width: 13rem; } }
 @media (max-width: 30rem) { .tables { grid-template-columns: 1fr; } }
 figure { margin: 0 0 1.5rem; } figcaption { font-weight: 600; }
 svg { display: block; width: 100%; height: auto; } svg text { font-family: system-ui, sans-serif; }
@@ -159,7 +160,7 @@ fn timeline(moments: &[Moment], zone: &TimeZone) -> Markup {
                 tr {
                     td.time { (stamp) }
                     td.who { (moment.actor.as_deref().map_or_else(|| "Levee".to_owned(), words::plain)) }
-                    td {
+                    td.what {
                         span class=[class(moment.severity)] { (words::plain(&moment.text)) }
                         @if let Some(reason) = &moment.reason { " " span.why { "Reason: " (words::plain(reason)) } }
                     }

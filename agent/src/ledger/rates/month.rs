@@ -1,4 +1,5 @@
-//! A simulated month of 4,096 busy addresses: how large the history gets. It takes a quarter of an hour, so it is run by hand:
+//! How large the history gets: what its bounds do, and a simulated month of 4,096 busy addresses. The month takes a quarter of an
+//! hour, so it is run by hand:
 //!
 //!     cargo test --release -p agent --lib ledger::rates::month -- --ignored --nocapture
 
@@ -70,22 +71,17 @@ fn minute(dice: &mut Dice, address: u32, minute: i64) -> RateRow {
     }
 }
 
-#[test]
-#[ignore = "takes a quarter of an hour: run by hand, see the head of the file"]
-fn a_month_of_busy_addresses_stays_small() {
-    let directory = tempfile::tempdir().expect("directory");
-    let path = directory.path().join("history.db");
-    let mut connection = Connection::open(&path).expect("opens");
-    connection
-        .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")
-        .expect("settings");
-    schema::migrate(&mut connection, HISTORY).expect("schema");
-    let begin: Timestamp = "2025-06-01T00:00:00Z".parse().expect("timestamp");
+/// Writes minutes of so many addresses as the history's thread does, hour by hour.
+fn write(
+    connection: &mut Connection,
+    (minutes, addresses): (i64, u32),
+    bounds: &upkeep::Bounds,
+    mut hour_is_over: impl FnMut(&Connection, i64),
+) {
     let mut dice = Dice(0x1234_5678_9abc_def1);
-    let mut largest = 0;
-    for number in 0..MINUTES {
-        let from = begin + number.minutes();
-        let rows = (0..ADDRESSES)
+    for number in 0..minutes {
+        let from = begin() + number.minutes();
+        let rows = (0..addresses)
             .map(|address| minute(&mut dice, address, number))
             .collect();
         let interval = Interval {
@@ -96,28 +92,121 @@ fn a_month_of_busy_addresses_stays_small() {
         };
         let transaction = connection.transaction().expect("begins");
         store::put_interval(&transaction, &interval).expect("writes");
-        if number % 60 == 59 {
+        let is_over = number % 60 == 59;
+        if is_over {
             upkeep::pack(&transaction).expect("packs");
-            upkeep::age(&transaction, from, &BOUNDS).expect("ages");
-            upkeep::fit(&transaction, &BOUNDS).expect("fits");
+            upkeep::age(&transaction, from, bounds).expect("ages");
+            upkeep::fit(&transaction, bounds).expect("fits");
         }
         transaction.commit().expect("commits");
-        if number % 60 == 59 {
-            connection
-                .execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
-                .expect("gives back room");
-            largest = path.metadata().expect("file").len().max(largest);
-        }
-        if number % 1_440 == 1_439 {
-            println!(
-                "day {}: {} bytes",
-                number / 1_440 + 1,
-                path.metadata().expect("file").len()
-            );
+        if is_over {
+            hour_is_over(connection, number / 60 + 1);
         }
     }
+}
+
+fn begin() -> Timestamp {
+    "2025-06-01T00:00:00Z".parse().expect("timestamp")
+}
+
+fn open(path: &std::path::Path) -> Connection {
+    let mut connection = Connection::open(path).expect("opens");
+    connection
+        .execute_batch("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;")
+        .expect("settings");
+    schema::migrate(&mut connection, HISTORY).expect("schema");
+    connection
+}
+
+/// Gives back room, and tells how large the file is.
+fn size(connection: &Connection, path: &std::path::Path) -> u64 {
+    connection
+        .execute_batch("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);")
+        .expect("gives back room");
+    path.metadata().expect("file").len()
+}
+
+#[test]
+fn what_is_too_much_becomes_coarse_and_then_goes_the_oldest_first() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("history.db");
+    let mut connection = open(&path);
+    let small = upkeep::Bounds {
+        bytes: 400_000,
+        ..BOUNDS
+    };
+    let minutes = 3 * 1_440;
+    write(&mut connection, (minutes, 40), &small, |connection, hour| {
+        if hour % 12 == 0 {
+            let bytes = size(connection, &path);
+            assert!(bytes <= 450_000, "hour {hour}: {bytes} bytes");
+        }
+    });
+    let mut kept: Vec<(i64, f64)> = Vec::new();
+    let span = (begin(), begin() + minutes.minutes());
+    let unclear = store::each_interval(&connection, span, None, &mut |interval| {
+        assert_eq!(interval.rows.len(), 40);
+        let passed = interval.from.duration_since(begin()).as_secs();
+        kept.push((passed, interval.seconds));
+    });
+    assert_eq!(unclear, Ok(0));
+    assert!(
+        kept.windows(2).all(|pair| pair[0].0 < pair[1].0),
+        "in order, and none twice"
+    );
+    let coarse = kept.iter().filter(|(_, seconds)| *seconds > 60.0).count();
+    assert!(coarse > 0, "the oldest are coarse");
+    assert!(kept[0].1 > 60.0, "{:?}", kept[0]);
+    assert_eq!(kept.last(), Some(&((minutes - 1) * 60, 60.0)), "the latest are fine");
+}
+
+#[test]
+fn what_is_old_becomes_coarse_and_then_goes() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut connection = open(&directory.path().join("history.db"));
+    let short = upkeep::Bounds {
+        fine_days: 1,
+        days: 3,
+        ..BOUNDS
+    };
+    let minutes = 5 * 1_440;
+    write(&mut connection, (minutes, 2), &short, |_, _| {});
+    let (mut first, mut fine, mut coarse) = (None, 0, 0);
+    let span = (begin(), begin() + minutes.minutes());
+    store::each_interval(&connection, span, None, &mut |interval| {
+        first.get_or_insert(interval.from);
+        if interval.seconds > 60.0 {
+            assert_eq!(interval.seconds, 600.0);
+            coarse += 1;
+        } else {
+            fine += 1;
+        }
+    })
+    .expect("reads");
+    let first = first.expect("some are kept").duration_since(begin()).as_secs();
+    assert!(
+        (86_400..=2 * 86_400).contains(&first),
+        "three days at least, four at most: {first}"
+    );
+    assert!(coarse > 144 && fine >= 1_440, "{coarse} {fine}");
+}
+
+#[test]
+#[ignore = "takes a quarter of an hour: run by hand, see the head of the file"]
+fn a_month_of_busy_addresses_stays_small() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("history.db");
+    let mut connection = open(&path);
+    let mut largest = 0;
+    write(&mut connection, (MINUTES, ADDRESSES), &BOUNDS, |connection, hour| {
+        let bytes = size(connection, &path);
+        largest = largest.max(bytes);
+        if hour % 24 == 0 {
+            println!("day {}: {bytes} bytes", hour / 24);
+        }
+    });
     let (mut fine, mut coarse) = (0, 0);
-    let span = (begin, begin + MINUTES.minutes());
+    let span = (begin(), begin() + MINUTES.minutes());
     store::each_interval(&connection, span, None, &mut |interval| {
         assert_eq!(interval.rows.len(), 4_096);
         if interval.seconds > 60.0 {
