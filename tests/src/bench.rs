@@ -4,6 +4,7 @@
 mod accepted;
 mod cpus;
 mod customers;
+mod detection;
 mod footprint;
 mod lists;
 mod live;
@@ -39,7 +40,7 @@ struct Group {
     measure: fn() -> Result<Vec<Row>>,
 }
 
-const GROUPS: [Group; 17] = [
+const GROUPS: [Group; 19] = [
     Group {
         rows: &["drop_test_run", "established_test_run"],
         measure: test_run::measure,
@@ -103,6 +104,14 @@ const GROUPS: [Group; 17] = [
     Group {
         rows: &["first_drop"],
         measure: reaction::measure,
+    },
+    Group {
+        rows: detection::DELAY,
+        measure: detection::delay,
+    },
+    Group {
+        rows: detection::LOAD,
+        measure: detection::load,
     },
     Group {
         rows: &["agent_idle_cpu", "agent_idle_memory", "maps_memory"],

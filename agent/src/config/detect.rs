@@ -17,7 +17,7 @@ use crate::detect::DetectPolicy;
 pub struct DetectSection {
     /// false: nothing is detected, told or learned. What the kernel side does by itself goes on.
     pub enabled: bool,
-    /// An attack is over once nothing was over half of its bar for so long: 1s to 1h. Waves that
+    /// An attack is over once nothing was over half of its bar for so long: 3s to 1h. Waves that
     /// are closer together are one attack.
     pub hold: Span,
     /// SYNs that no completed handshake answers for are an attack above this share of the address's
@@ -102,8 +102,9 @@ impl DetectSection {
                 problems.push(Problem::new(key, value, message));
             }
         }
-        if self.hold.duration().as_secs() > 3_600 {
-            let message = "is out of range; write a duration from 1s to 1h";
+        // Detection looks back over a second and more: what ends sooner would begin again by its own echo.
+        if !(3..=3_600).contains(&self.hold.duration().as_secs()) {
+            let message = "is out of range; write a duration from 3s to 1h";
             problems.push(Problem::new("detect.hold", quoted(&self.hold.to_string()), message));
         }
     }

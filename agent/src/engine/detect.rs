@@ -7,16 +7,21 @@ use jiff::Timestamp;
 use super::Engine;
 use crate::{
     clock::Now,
-    detect::{Attack, Baselines, Detector, Event, HostObservation, Subject, Tick},
+    detect::{Attack, Baselines, Detector, Event, HostObservation, Subject, Tick, baseline::Baseline},
     ledger::Ledger,
     snapshot::Detection,
 };
+
+/// Baselines that are written at once: thousands change in the same moment, and polls must not wait for them.
+const KEEP_AT_ONCE: usize = 64;
 
 /// The detector and what it works with.
 #[derive(Debug)]
 pub(super) struct Detecting {
     detector: Detector,
     baselines: Baselines,
+    /// What was learned and is not in the ledger yet.
+    unkept: Vec<(Subject, Baseline)>,
     /// How often each kind of event happened since the start.
     happened: BTreeMap<&'static str, u64>,
 }
@@ -46,6 +51,7 @@ impl Detecting {
         let detecting = Self {
             detector: Detector::new(ledger.next_attack_id(), open),
             baselines,
+            unkept: Vec::new(),
             happened: BTreeMap::new(),
         };
         (detecting, forgotten)
@@ -95,17 +101,19 @@ impl Engine {
         self.keep_attacks();
         let detecting = &mut self.detecting;
         let lessons = detecting.detector.take_lessons();
-        if lessons.is_empty() {
-            return;
+        if !lessons.is_empty() {
+            detecting.baselines.learn(lessons);
+            let kernel = &self.kernel;
+            detecting.baselines.retain(|subject| match subject {
+                Subject::Address(address) => kernel.addresses.contains_key(address),
+                Subject::Group(prefix) => kernel.groups.contains_key(prefix),
+            });
+            detecting.unkept.extend(detecting.baselines.take_changed());
         }
-        detecting.baselines.learn(lessons);
-        let kernel = &self.kernel;
-        detecting.baselines.retain(|subject| match subject {
-            Subject::Address(address) => kernel.addresses.contains_key(address),
-            Subject::Group(prefix) => kernel.groups.contains_key(prefix),
-        });
-        let learned = detecting.baselines.take_changed().into_iter();
-        let learned: Vec<(Subject, Vec<u8>)> = learned
+        let left = detecting.unkept.len().saturating_sub(KEEP_AT_ONCE);
+        let learned: Vec<(Subject, Vec<u8>)> = detecting
+            .unkept
+            .drain(left..)
             .filter_map(|(subject, baseline)| match serde_json::to_vec(&baseline) {
                 Ok(text) => Some((subject, text)),
                 Err(error) => {

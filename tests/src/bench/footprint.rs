@@ -1,6 +1,9 @@
 //! What the agent takes while nothing happens: processor, memory, maps.
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use agent::{
     kernel::{Capacity, Kernel, LoadOptions},
@@ -19,7 +22,7 @@ use crate::{
 };
 
 /// Let the start's work settle, then watch.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(super) const SETTLE: Duration = Duration::from_secs(3);
 const WATCH: Duration = Duration::from_secs(15);
 const MIB: f64 = 1_048_576.0;
 
@@ -32,9 +35,7 @@ pub(super) fn measure() -> Result<Vec<Row>> {
     let mut agent = Agent::start(&topology, &settings, false)?;
     let pid = agent.process().pid();
     thread::sleep(SETTLE);
-    let before = cpu_seconds(pid)?;
-    thread::sleep(WATCH);
-    let cpu_percent = (cpu_seconds(pid)? - before) / WATCH.as_secs_f64() * 100.0;
+    let cpu_percent = cpu_percent(pid)?;
     let memory_mib = resident_mib(pid)?;
     drop(agent);
     Ok(vec![
@@ -42,6 +43,13 @@ pub(super) fn measure() -> Result<Vec<Row>> {
         Row::absolute("agent_idle_memory", memory_mib, "MiB", Target::AtMost(50.0)),
         Row::absolute("maps_memory", maps_mib()?, "MiB", Target::AtMost(64.0)),
     ])
+}
+
+/// The share of a core that a process takes while it is watched.
+pub(super) fn cpu_percent(pid: u32) -> Result<f64> {
+    let (before, start) = (cpu_seconds(pid)?, Instant::now());
+    thread::sleep(WATCH);
+    Ok((cpu_seconds(pid)? - before) / start.elapsed().as_secs_f64() * 100.0)
 }
 
 /// User and system time of a process: fields 14 and 15 of /proc/PID/stat, behind the name in parentheses.
