@@ -363,6 +363,19 @@ impl Tables for HostTables {
         Admission::OverGroup
     }
 
+    fn vector_refund(&self, found: Found, charged: u32, frame_len: u32) {
+        let group = self.policy(found).and_then(|policy| self.group(policy.group));
+        let slots = [Some(found.slot()), group.map(|group| group.slot)];
+        for vector in Vector::ALL.into_iter().filter(|vector| charged & vector.bit() != 0) {
+            for slot in slots.into_iter().flatten() {
+                let limit = self.vector_limits.get(&(slot, vector)).copied().unwrap_or_default();
+                let mut vectors = self.vectors.borrow_mut();
+                let (local, ..) = vectors.entry((slot, vector)).or_default();
+                local.refund(&limit, frame_len);
+            }
+        }
+    }
+
     fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32 {
         self.sketch.borrow_mut()[sketch::block_of(hash) as usize].count(hash, syns, now_ns)
     }

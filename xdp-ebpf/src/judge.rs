@@ -86,9 +86,12 @@ fn stages<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
     if let Some(reason) = list::stage(packet, tables) {
         return Verdict::within(reason);
     }
-    // A SYN to one of ours is looked for in the large lists only where it would be granted something (see `syn`).
-    let asks_later = found.is_protected() && packet.transport == Transport::Tcp && packet.is_syn();
-    if !asks_later && list::blocks(packet, tables) {
+    // What has a rate is looked for in the large lists only where it would be granted something (see `syn` and `vector`).
+    let asks_later = match packet.transport {
+        Transport::Tcp if packet.is_syn() => found.is_protected(),
+        _ => !found.blackhole && found.look & vector::limited_by(packet) != 0,
+    };
+    if tables.forget(u64::from(asks_later)) == 0 && list::blocks(packet, tables) {
         return Verdict::within(Reason::Blocked);
     }
     if !found.is_protected() {

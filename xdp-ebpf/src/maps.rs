@@ -515,6 +515,12 @@ impl Tables for KernelTables<'_> {
     }
 
     #[inline(always)]
+    fn vector_refund(&self, found: Found, charged: u32, frame_len: u32) {
+        let group = self.policy(found).map_or(0, |policy| policy.group);
+        vectors::vector_refund(found.policy, group, charged, frame_len);
+    }
+
+    #[inline(always)]
     fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32 {
         let Some(shared) = SKETCH.get_ptr_mut(sketch::block_of(hash)) else {
             return 0;

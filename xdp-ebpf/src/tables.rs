@@ -130,6 +130,8 @@ pub trait Tables {
     fn group_takes_unproven(&self, group: u32) -> bool;
     /// Whether a frame is within the rates of a vector, of its address and of the address's group.
     fn vector_admits(&self, found: Found, vector: Vector, frame_len: u32) -> Admission;
+    /// Gives back what a frame took of these vectors' rates (their bits), of an address and of its group.
+    fn vector_refund(&self, found: Found, vectors: u32, frame_len: u32);
     /// Counts SYNs in the sketch; the estimate of their source's SYNs in this window.
     fn sketch_count(&self, hash: u64, syns: u64, now_ns: u64) -> u32;
     /// Whether a SYN to the address of this policy can be dropped without another look: this CPU has noted that the address

@@ -91,12 +91,33 @@ pub(crate) extern "C" fn vector_admits(element: u32, group: u32, vector: u32, fr
     if group == 0 || admits(group, vector, frame_len, now_ns) {
         return WITHIN;
     }
+    refund(element, vector, frame_len);
+    OVER_GROUP
+}
+
+/// Gives back what a frame took of the vectors with these bits, of an address's rates and of its group's.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn vector_refund(element: u32, group: u32, charged: u32, frame_len: u32) -> u32 {
+    let group = group_element(group);
+    for vector in 0..VECTORS {
+        if charged >> vector & 1 != 0 {
+            refund(element, vector, frame_len);
+            if group != 0 {
+                refund(group, vector, frame_len);
+            }
+        }
+    }
+    // The verifier wants a result.
+    0
+}
+
+#[inline(always)]
+fn refund(element: u32, vector: u32, frame_len: u32) {
     let (slot, element) = (element / 2 * VECTORS + vector, element * VECTORS + vector);
     if let (Some(limit), Some(local)) = (VECTOR_LIMITS.get(element), VECTOR_CPU.get_ptr_mut(slot)) {
         // SAFETY: this CPU's element; nothing else refers to it at this moment.
         unsafe { (*local).refund(limit, frame_len) };
     }
-    OVER_GROUP
 }
 
 /// Whether the frame has room in one pair of buckets.

@@ -2,13 +2,27 @@
 
 use xdp_common::{AddressPolicy, Admission, Preset, Reason, Rung, Vector, address_index::Found, sketch, vector::look};
 
-use super::Verdict;
+use super::{Verdict, list};
 use crate::{
     packet::{Packet, Transport},
     tables::{OwnSocket, Tables},
 };
 
-/// UDP, ICMP, other protocols, and fragments of all. `None`: no rate says no.
+/// The rates that hold for a packet, in the bits of [`look`]; TCP is looked after by [`tcp`].
+#[inline(always)]
+pub(super) fn limited_by(packet: &Packet) -> u32 {
+    let fragments = u32::from(packet.is_fragment) * Vector::Fragments.bit();
+    fragments
+        | match packet.transport {
+            Transport::Udp => Vector::Udp.bit(),
+            Transport::Icmp if !packet.is_neighbour_discovery() => Vector::Icmp.bit(),
+            Transport::Other => Vector::Other.bit(),
+            Transport::Icmp | Transport::LaterFragment | Transport::Tcp => 0,
+        }
+}
+
+/// UDP, ICMP, other protocols, and fragments of all. `None`: no rate says no, nor does a list: what is over a rate is dropped
+/// without a look there, and a blocked source gives back what it was granted.
 #[inline(always)]
 pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Option<Verdict> {
     if packet.transport == Transport::Udp && found.look & look::AMPLIFICATION != 0 {
@@ -17,22 +31,37 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Opt
             return reason;
         }
     }
-    if packet.is_fragment && found.look & Vector::Fragments.bit() != 0 {
-        let verdict = limited(packet, found, Vector::Fragments, tables);
-        if verdict.is_some() {
-            return verdict;
-        }
-    }
-    let vector = match packet.transport {
-        Transport::Udp => Vector::Udp,
-        Transport::Icmp if !packet.is_neighbour_discovery() => Vector::Icmp,
-        Transport::Other => Vector::Other,
-        Transport::Icmp | Transport::LaterFragment | Transport::Tcp => return None,
-    };
-    if found.look & vector.bit() == 0 {
+    let limits = found.look & limited_by(packet);
+    if limits == 0 {
         return None;
     }
-    limited(packet, found, vector, tables)
+    let mut charged = 0;
+    if limits & Vector::Fragments.bit() != 0 {
+        match limited(packet, found, Vector::Fragments, tables) {
+            Limited::Within => charged |= Vector::Fragments.bit(),
+            Limited::Passes => {}
+            Limited::Over(reason) => return Some(Verdict::over(reason)),
+        }
+    }
+    if limits & !Vector::Fragments.bit() != 0 {
+        let vector = match packet.transport {
+            Transport::Udp => Vector::Udp,
+            Transport::Icmp => Vector::Icmp,
+            _ => Vector::Other,
+        };
+        match limited(packet, found, vector, tables) {
+            Limited::Within => charged |= vector.bit(),
+            Limited::Passes => {}
+            Limited::Over(reason) => return Some(Verdict::over(reason)),
+        }
+    }
+    let charged = tables.forget(u64::from(charged)) as u32;
+    // Where a blackhole is, the lists were asked first of all.
+    if !found.blackhole && list::blocks(packet, tables) {
+        tables.vector_refund(found, charged, packet.frame_len as u32);
+        return Some(Verdict::within(Reason::Blocked));
+    }
+    None
 }
 
 /// What the rate of TCP other than SYNs says of a segment.
@@ -72,23 +101,35 @@ pub(super) fn tcp<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Exces
     }
 }
 
+/// What a rate says of a packet.
+enum Limited {
+    /// There was room, which it took.
+    Within,
+    /// There was none, and it passes all the same.
+    Passes,
+    /// There was none.
+    Over(Reason),
+}
+
 #[inline(always)]
-fn limited<T: Tables>(packet: &Packet, found: Found, vector: Vector, tables: &T) -> Option<Verdict> {
+fn limited<T: Tables>(packet: &Packet, found: Found, vector: Vector, tables: &T) -> Limited {
     let reason = match (tables.vector_admits(found, vector, packet.frame_len as u32), vector) {
-        (Admission::Within, _) => return None,
+        (Admission::Within, _) => return Limited::Within,
         (Admission::OverGroup, _) => Reason::GroupVectorRate,
         (Admission::OverAddress, Vector::Udp) => Reason::UdpRate,
         (Admission::OverAddress, Vector::Icmp) => Reason::IcmpRate,
         (Admission::OverAddress, Vector::Other) => Reason::OtherRate,
         (Admission::OverAddress, Vector::Fragments | Vector::Tcp) => Reason::FragmentRate,
     };
-    let policy = tables.policy(found)?;
+    let Some(policy) = tables.policy(found) else {
+        return Limited::Passes;
+    };
     // The rate of UDP does not keep this host from its answers, while there is a cheap way to know them.
     let passes = only_observes(policy, tables)
         || vector as u32 == Vector::Udp as u32
             && Preset::of_port(source_port(packet)).is_some()
             && was_asked_for(packet, policy, tables);
-    if passes { None } else { Some(Verdict::over(reason)) }
+    if passes { Limited::Passes } else { Limited::Over(reason) }
 }
 
 /// UDP from the port of an amplifier that the address takes nothing from, unless this host asked for it.
