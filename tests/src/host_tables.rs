@@ -14,7 +14,7 @@ use xdp_common::{
     SourceRecord, Vector,
     address_index::{Found, policy_element},
     distinct::Distinct,
-    known::{KnownBucket, bucket_of},
+    known::KnownBucket,
     list_filter,
     retry::{Reach, RetryLine, WINDOW_NS, line_of},
     sketch::{self, Block},
@@ -87,7 +87,8 @@ pub struct HostTables {
     pub answers: Cell<(u64, u64)>,
     shared: RefCell<HashMap<u32, SharedAddress<HostWord>>>,
     vectors: RefCell<HashMap<(u32, Vector), VectorBuckets>>,
-    known: RefCell<Vec<KnownBucket>>,
+    /// By the whole hash: the kernel's side has 16 bits of it, and now and then takes a stranger for somebody it knows.
+    known: RefCell<HashMap<u64, KnownBucket>>,
     retry: RefCell<Vec<RetryLine>>,
     cpus: RefCell<HashMap<u32, AddressCpu>>,
     sketch: RefCell<Vec<Block>>,
@@ -120,8 +121,8 @@ impl Default for HostTables {
             answers: Cell::new((u64::MAX, u64::MAX)),
             shared: RefCell::default(),
             vectors: RefCell::default(),
-            known: RefCell::new(vec![KnownBucket::default(); 64]),
-            retry: RefCell::new(vec![RetryLine::default(); 64]),
+            known: RefCell::default(),
+            retry: RefCell::new(vec![RetryLine::default(); 4_096]),
             cpus: RefCell::default(),
             sketch: RefCell::new(vec![Block::default(); sketch::BLOCKS as usize]),
             locals: RefCell::new(vec![SourceLocal::default(); LOCAL_SLOTS as usize]),
@@ -433,14 +434,15 @@ impl Tables for HostTables {
 
     fn is_known(&self, hash: u64) -> bool {
         let known = self.known.borrow();
-        known[bucket_of(hash, known.len() as u32 - 1) as usize].has(hash, self.now_ns(), self.settings.known_ticks)
+        known
+            .get(&hash)
+            .is_some_and(|bucket| bucket.has(hash, self.now_ns(), self.settings.known_ticks))
     }
 
     fn remember_known(&self, hash: u64) {
         let mut known = self.known.borrow_mut();
-        let mask = known.len() as u32 - 1;
-        let bucket = &mut known[bucket_of(hash, mask) as usize];
-        if let Some((word, value)) = bucket.remember(hash, self.now_ns.get()) {
+        let bucket = known.entry(hash).or_default();
+        if let Some((word, value)) = bucket.remember(hash, self.now_ns()) {
             bucket.words[word] = value;
         }
     }
