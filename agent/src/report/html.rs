@@ -124,10 +124,7 @@ fn facts(report: &Report) -> Markup {
         ("Peak SYNs", format!("{}/s", words::rate(peaks.syn))),
         ("Peak packets", format!("{}/s", words::rate(peaks.packets))),
         ("Peak dropped", format!("{}/s", words::rate(peaks.dropped))),
-        (
-            "Different sources",
-            format!("{}/s", words::rate(peaks.distinct_sources)),
-        ),
+        ("Different sources in a second", words::rate(peaks.distinct_sources)),
         ("Vectors", words::list(attack.vectors.iter().map(ToString::to_string))),
         ("Rungs taken", words::list(attack.rungs.iter().map(ToString::to_string))),
     ];
