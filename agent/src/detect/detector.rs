@@ -59,12 +59,6 @@ impl Detector {
         &self.attacks
     }
 
-    /// Signals of a subject in the latest tick.
-    #[must_use]
-    pub fn signals(&self, subject: &Subject) -> Option<&Signals> {
-        self.find(subject).map(Watched::signals)
-    }
-
     /// The bars of a subject in the latest tick.
     #[must_use]
     pub fn bars(&self, subject: &Subject) -> Option<&super::Bars> {

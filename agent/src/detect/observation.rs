@@ -99,15 +99,20 @@ pub struct HostObservation {
 }
 
 impl Rates {
-    /// Adds another subject's.
-    pub fn add(&mut self, other: &Self) {
+    /// How many there are.
+    pub const COUNT: usize = 16;
+
+    /// Each as a number, always in the same order: files have them so. A new one comes to the end.
+    #[must_use]
+    pub const fn numbers(&self) -> [f64; Self::COUNT] {
+        // Without `..`: whoever adds a rate meets this.
         let Self {
             syn,
             handshakes,
             tcp,
             udp,
             icmp,
-            other: others,
+            other,
             fragments,
             amplified,
             malformed,
@@ -118,27 +123,75 @@ impl Rates {
             replied,
             unanswered,
             over_vectors,
-        } = self;
-        for (mine, theirs) in [
-            (syn, other.syn),
-            (handshakes, other.handshakes),
-            (tcp, other.tcp),
-            (udp, other.udp),
-            (icmp, other.icmp),
-            (others, other.other),
-            (fragments, other.fragments),
-            (amplified, other.amplified),
-            (malformed, other.malformed),
-            (blocked, other.blocked),
-            (blackholed, other.blackholed),
-            (passed, other.passed),
-            (dropped, other.dropped),
-            (replied, other.replied),
-            (unanswered, other.unanswered),
-            (over_vectors, other.over_vectors),
-        ] {
-            *mine += theirs;
+        } = *self;
+        [
+            syn,
+            handshakes,
+            tcp,
+            udp,
+            icmp,
+            other,
+            fragments,
+            amplified,
+            malformed,
+            blocked,
+            blackholed,
+            passed,
+            dropped,
+            replied,
+            unanswered,
+            over_vectors,
+        ]
+    }
+
+    /// And back.
+    #[must_use]
+    pub const fn of_numbers(numbers: &[f64; Self::COUNT]) -> Self {
+        let [
+            syn,
+            handshakes,
+            tcp,
+            udp,
+            icmp,
+            other,
+            fragments,
+            amplified,
+            malformed,
+            blocked,
+            blackholed,
+            passed,
+            dropped,
+            replied,
+            unanswered,
+            over_vectors,
+        ] = *numbers;
+        Self {
+            syn,
+            handshakes,
+            tcp,
+            udp,
+            icmp,
+            other,
+            fragments,
+            amplified,
+            malformed,
+            blocked,
+            blackholed,
+            passed,
+            dropped,
+            replied,
+            unanswered,
+            over_vectors,
         }
+    }
+
+    /// Adds another subject's.
+    pub fn add(&mut self, other: &Self) {
+        let mut sums = self.numbers();
+        for (sum, more) in sums.iter_mut().zip(other.numbers()) {
+            *sum += more;
+        }
+        *self = Self::of_numbers(&sums);
     }
 
     /// All packets.
@@ -151,5 +204,22 @@ impl Rates {
     #[must_use]
     pub fn unproven(&self) -> f64 {
         (self.syn - self.handshakes).max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rates;
+
+    #[test]
+    fn every_rate_has_its_place() {
+        let mut numbers = [0.0; Rates::COUNT];
+        for (value, number) in (1..).zip(&mut numbers) {
+            *number = f64::from(value);
+        }
+        let mut rates = Rates::of_numbers(&numbers);
+        assert_eq!(rates.numbers(), numbers);
+        rates.add(&Rates::of_numbers(&numbers));
+        assert_eq!(rates.numbers(), numbers.map(|number| 2.0 * number));
     }
 }

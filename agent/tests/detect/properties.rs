@@ -26,38 +26,7 @@ fn rate() -> BoxedStrategy<f64> {
 }
 
 fn rates() -> impl Strategy<Value = Rates> {
-    prop::array::uniform12(rate()).prop_map(
-        |[
-            syn,
-            handshakes,
-            tcp,
-            udp,
-            icmp,
-            other,
-            fragments,
-            amplified,
-            malformed,
-            blackholed,
-            passed,
-            over_vectors,
-        ]| {
-            Rates {
-                syn,
-                handshakes,
-                tcp,
-                udp,
-                icmp,
-                other,
-                fragments,
-                amplified,
-                malformed,
-                blackholed,
-                passed,
-                over_vectors,
-                ..Rates::default()
-            }
-        },
-    )
+    prop::array::uniform16(rate()).prop_map(|numbers| Rates::of_numbers(&numbers))
 }
 
 fn seen(subject: Subject) -> BoxedStrategy<Observation> {

@@ -15,7 +15,7 @@ use super::{
     numbers::{self, MEANS, NUMBERS},
 };
 use crate::{
-    detect::{HostObservation, Standing, Subject},
+    detect::{HostObservation, Rates, Standing, Subject},
     ladder::Rung,
 };
 
@@ -131,7 +131,7 @@ impl Cells {
 
     fn put(&mut self, index: usize, row: &RateRow) {
         self.threshold = row.standing.syn_threshold;
-        let means = numbers::of_rates(&row.rates);
+        let means = row.rates.numbers();
         let all = means.into_iter().chain(numbers::of_peaks(&row.peaks));
         for (cell, value) in self.rows[index].iter_mut().zip(all) {
             *cell = code::of(value);
@@ -150,7 +150,7 @@ fn to_row(subject: Subject, threshold: f64, bytes: &[u8]) -> Option<RateRow> {
     let number = |index: usize| codes.get(index).map_or(0.0, |code| code::rate(*code));
     Some(RateRow {
         subject,
-        rates: numbers::to_rates(&std::array::from_fn(number)),
+        rates: Rates::of_numbers(&std::array::from_fn(number)),
         peaks: numbers::to_peaks(&std::array::from_fn(|index| number(MEANS + index))),
         standing: to_standing(*standing, threshold),
     })

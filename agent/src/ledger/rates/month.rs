@@ -1,5 +1,5 @@
-//! How large the history gets: what its bounds do, and a simulated month of 4,096 busy addresses. The month takes a quarter of an
-//! hour, so it is run by hand:
+//! How large the history gets: what its bounds do, and a simulated month of 4,096 busy addresses. The month takes some ten
+//! minutes, so it is run by hand:
 //!
 //!     cargo test --release -p agent --lib ledger::rates::month -- --ignored --nocapture
 
@@ -192,7 +192,7 @@ fn what_is_old_becomes_coarse_and_then_goes() {
 }
 
 #[test]
-#[ignore = "takes a quarter of an hour: run by hand, see the head of the file"]
+#[ignore = "takes some ten minutes: run by hand, see the head of the file"]
 fn a_month_of_busy_addresses_stays_small() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("history.db");

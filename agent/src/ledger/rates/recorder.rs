@@ -4,11 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 
-use super::{
-    Interval, RatePeaks, RateRow, SecondRow, Seconds,
-    numbers::{self, MEANS},
-};
-use crate::detect::{Attack, HostObservation, Observation, Standing, Subject, Tick};
+use super::{Interval, RatePeaks, RateRow, SecondRow, Seconds, numbers::MEANS};
+use crate::detect::{Attack, HostObservation, Observation, Rates, Standing, Subject, Tick};
 
 /// A second is over once so much of it was observed: ticks do not come on the dot.
 const SECOND: f64 = 0.95;
@@ -201,7 +198,7 @@ impl Recorder {
             let sum = sum.as_ref()?;
             Some(RateRow {
                 subject: *subject,
-                rates: numbers::to_rates(&sum.means(minute.seconds)),
+                rates: Rates::of_numbers(&sum.means(minute.seconds)),
                 peaks: sum.peaks,
                 standing: sum.standing,
             })
@@ -230,7 +227,7 @@ impl Sums {
             }
             let sum = sum.get_or_insert_with(|| Sum::new(seen.standing));
             sum.hold(&seen.standing);
-            for (events, rate) in sum.events.iter_mut().zip(numbers::of_rates(&seen.rates)) {
+            for (events, rate) in sum.events.iter_mut().zip(seen.rates.numbers()) {
                 *events += if rate.is_finite() { rate * tick.seconds } else { 0.0 };
             }
         }
@@ -248,7 +245,7 @@ impl Sums {
             for (events, more) in sum.events.iter_mut().zip(more.events) {
                 *events += more;
             }
-            let rates = numbers::to_rates(&more.means(second.seconds));
+            let rates = Rates::of_numbers(&more.means(second.seconds));
             sum.peaks.syn = sum.peaks.syn.max(rates.syn);
             sum.peaks.unproven = sum.peaks.unproven.max(rates.unproven());
             sum.peaks.packets = sum.peaks.packets.max(rates.total());
@@ -314,7 +311,7 @@ impl HostSums {
 
 /// Nothing came to it and went from it.
 fn is_idle(seen: &Observation) -> bool {
-    numbers::of_rates(&seen.rates).iter().all(|rate| *rate == 0.0)
+    seen.rates.numbers().iter().all(|rate| *rate == 0.0)
 }
 
 #[expect(
@@ -332,7 +329,7 @@ fn row_of(second: &Second, place: usize) -> Option<SecondRow> {
     let (_, means, standing) = &second.rows[index];
     Some(SecondRow {
         from: second.from,
-        rates: numbers::to_rates(&means.map(f64::from)),
+        rates: Rates::of_numbers(&means.map(f64::from)),
         standing: *standing,
     })
 }

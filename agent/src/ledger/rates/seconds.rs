@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::{
     SecondRow,
     block::{From, Out, deflate, inflate, of_standing, to_standing},
-    numbers::{self, MEANS},
+    numbers::MEANS,
 };
+use crate::detect::Rates;
 
 /// Of the layout below.
 const VERSION: u8 = 1;
@@ -22,7 +23,7 @@ pub(super) fn write(rows: &[SecondRow]) -> Vec<u8> {
         before = at;
         out.0.push(of_standing(&row.standing));
         out.float(row.standing.syn_threshold.unwrap_or(-1.0));
-        let means = numbers::of_rates(&row.rates);
+        let means = row.rates.numbers();
         let there = means
             .iter()
             .enumerate()
@@ -59,7 +60,7 @@ pub(super) fn read(blob: &[u8]) -> Option<Vec<SecondRow>> {
         }
         rows.push(SecondRow {
             from: Timestamp::from_millisecond(at).ok()?,
-            rates: numbers::to_rates(&means),
+            rates: Rates::of_numbers(&means),
             standing: to_standing(standing, threshold),
         });
     }

@@ -8,10 +8,10 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     Interval, RatePeaks, RateRow,
-    numbers::{self, MEANS},
+    numbers::MEANS,
     store::{self, MINUTE, Subjects},
 };
-use crate::detect::{HostObservation, Standing, Subject};
+use crate::detect::{HostObservation, Rates, Standing, Subject};
 
 /// Length of a coarse interval in seconds.
 const COARSE: i64 = 600;
@@ -204,7 +204,7 @@ fn merge_group(minutes: &[&Interval]) -> Option<Interval> {
 
 impl Merged {
     fn add(&mut self, row: &RateRow, seconds: f64) {
-        for (sum, rate) in self.sums.iter_mut().zip(numbers::of_rates(&row.rates)) {
+        for (sum, rate) in self.sums.iter_mut().zip(row.rates.numbers()) {
             *sum += rate * seconds;
         }
         self.peaks.syn = self.peaks.syn.max(row.peaks.syn);
@@ -221,7 +221,7 @@ impl Merged {
         let seconds = self.seconds.max(f64::MIN_POSITIVE);
         RateRow {
             subject,
-            rates: numbers::to_rates(&self.sums.map(|sum| sum / seconds)),
+            rates: Rates::of_numbers(&self.sums.map(|sum| sum / seconds)),
             peaks: self.peaks,
             standing: self.standing,
         }
