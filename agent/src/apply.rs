@@ -5,6 +5,7 @@ use crate::{
         KernelState,
         plan::{Write, inverse, plan},
     },
+    failpoint::{Point, reach},
     tables::{self, KernelTables, TableError},
 };
 
@@ -16,6 +17,9 @@ use crate::{
 pub fn apply(tables: &mut dyn KernelTables, from: &KernelState, to: &KernelState) -> tables::Result<usize> {
     let writes = plan(from, to);
     for (done, next) in writes.iter().enumerate() {
+        if done == 1 {
+            reach(Point::TablesHalfFilled);
+        }
         if let Err(error) = write(tables, next) {
             return Err(take_back(tables, &writes[..done], from, error));
         }

@@ -35,6 +35,14 @@ pub fn check() -> anyhow::Result<()> {
     )
 }
 
+/// The names of those that this process lacks.
+#[must_use]
+pub fn missing_here() -> Vec<String> {
+    let held = caps::read(None, CapSet::Effective).unwrap_or_default();
+    let missing = missing(|capability| held.contains(&capability));
+    missing.iter().map(|(capability, _)| capability.to_string()).collect()
+}
+
 /// CAP_SYS_ADMIN includes what CAP_BPF and CAP_PERFMON were split from.
 fn missing(holds: impl Fn(Capability) -> bool) -> Vec<Need> {
     let by_admin = |capability| capability != Capability::CAP_NET_ADMIN && holds(Capability::CAP_SYS_ADMIN);

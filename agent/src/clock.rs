@@ -1,7 +1,7 @@
 //! The two clocks and the bridge between them. The kernel's entries expire by `CLOCK_MONOTONIC`; people, the ledger and
 //! reboots need the wall clock. Whatever lives in memory carries both, so that a step of the wall clock ends nothing early.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
@@ -42,7 +42,7 @@ impl Now {
         let mono = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("CLOCK_MONOTONIC exists on every Linux");
         Self {
             wall: Timestamp::now(),
-            mono: MonotonicNs(nanos(Duration::from(mono))),
+            mono: kernels(nanos(Duration::from(mono)), *OFFSET.get_or_init(offset)),
         }
     }
 
@@ -87,6 +87,32 @@ impl Now {
             .checked_sub(Duration::from_nanos(self.mono.0 - mono.0))
             .unwrap_or(Timestamp::MIN)
     }
+}
+
+/// What this process's time namespace adds to the kernel's own `CLOCK_MONOTONIC`, in nanoseconds.
+static OFFSET: OnceLock<i64> = OnceLock::new();
+
+/// A container may have a time namespace (time_namespaces(7)); the kernel's entries know nothing of it.
+fn kernels(ours: u64, offset: i64) -> MonotonicNs {
+    MonotonicNs(ours.saturating_add_signed(offset.saturating_neg()))
+}
+
+fn offset() -> i64 {
+    // A kernel without time namespaces has no such file.
+    std::fs::read_to_string("/proc/self/timens_offsets").map_or(0, |text| parse_offset(&text))
+}
+
+/// The line of `CLOCK_MONOTONIC`: its name, seconds (which may be negative), nanoseconds.
+fn parse_offset(text: &str) -> i64 {
+    let of = |line: &str| {
+        let mut words = line.split_whitespace();
+        let ("monotonic", seconds, nanos) = (words.next()?, words.next()?, words.next()?) else {
+            return None;
+        };
+        let seconds: i64 = seconds.parse().ok()?;
+        seconds.checked_mul(1_000_000_000)?.checked_add(nanos.parse().ok()?)
+    };
+    text.lines().find_map(of).unwrap_or(0)
 }
 
 /// Identity of this boot of the kernel; `CLOCK_MONOTONIC` and map ids mean nothing across two of them.
@@ -148,6 +174,18 @@ mod tests {
         };
         let kept = rebooted.until_wall(expiry.wall).expect("half an hour is left");
         assert_eq!(kept.mono, MonotonicNs(1_800_000_000_007));
+    }
+
+    #[test]
+    fn a_time_namespace_is_taken_out() {
+        let text = "monotonic           0         0\nboottime            0         0\n";
+        assert_eq!(parse_offset(text), 0);
+        let text = "monotonic    86400 500000000\nboottime       0         0\n";
+        assert_eq!(parse_offset(text), 86_400_500_000_000);
+        assert_eq!(kernels(86_400_500_000_007, 86_400_500_000_000), MonotonicNs(7));
+        assert_eq!(parse_offset("monotonic -10 0\n"), -10_000_000_000);
+        assert_eq!(kernels(5, -10_000_000_000), MonotonicNs(10_000_000_005));
+        assert_eq!(parse_offset("nothing of the kind"), 0);
     }
 
     #[test]

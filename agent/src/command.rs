@@ -8,20 +8,23 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::{
-    config::Config,
+    config::{Config, fleet::Scope},
     control::api::{
-        AllowRequest, BlockRequest, Done, ModeRequest, RemoveRequest, RungRequest, TargetQuery, ThresholdRequest,
+        AllowRequest, BlockRequest, Done, ModeRequest, RemoveRequest, RungRequest, ThresholdRequest, UnsetRequest,
     },
-    decide::Refusal,
+    decide::{Elsewhere, Refusal},
     feeds::state::ListState,
+    fleet::FleetState,
     host::{HostFacts, TcpFacts},
     ladder::Rung,
     ledger::JournalEntry,
+    overrides::Change,
     tables::{ListImage, SourceUsage},
+    upstream::UpstreamState,
 };
 
 /// Something that changes what the kernel enforces.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Command {
     /// Block a source or blackhole an address.
     Block(BlockRequest),
@@ -34,7 +37,7 @@ pub enum Command {
     /// Set a threshold.
     SetThreshold(ThresholdRequest),
     /// Go back to the configured one.
-    UnsetThreshold(TargetQuery),
+    UnsetThreshold(UnsetRequest),
     /// Put addresses on a rung, or let them take it by themselves again.
     SetRung(RungRequest),
     /// Set the mode.
@@ -78,6 +81,38 @@ impl Command {
             Self::Unblock(_) | Self::Unallow(_) | Self::UnsetThreshold(_) | Self::Reload(_) | Self::Detach => None,
         }
     }
+
+    /// For whom it says that it decides, and whether a machine does; `None` for what each node does by itself.
+    #[must_use]
+    pub const fn whom(&self) -> Option<(Option<Scope>, bool)> {
+        Some(match self {
+            Self::Block(request) => (request.scope, request.automatic),
+            Self::Unblock(request) | Self::Unallow(request) => (request.scope, request.automatic),
+            Self::Allow(request) => (request.scope, request.automatic),
+            Self::SetThreshold(request) => (request.scope, request.automatic),
+            Self::UnsetThreshold(request) => (request.scope, request.automatic),
+            Self::SetRung(request) => (request.scope, request.automatic),
+            Self::SetMode(request) => (request.scope, request.automatic),
+            Self::Reload(_) | Self::Detach => return None,
+        })
+    }
+
+    /// Past the guard rails.
+    #[must_use]
+    pub const fn force(&self) -> bool {
+        match self {
+            Self::Block(request) => request.force,
+            Self::Allow(request) => request.force,
+            Self::SetRung(request) => request.force,
+            Self::Unblock(_)
+            | Self::Unallow(_)
+            | Self::SetThreshold(_)
+            | Self::UnsetThreshold(_)
+            | Self::SetMode(_)
+            | Self::Reload(_)
+            | Self::Detach => false,
+        }
+    }
 }
 
 /// A command on its way to the engine.
@@ -91,6 +126,21 @@ pub struct Order {
     pub host: HostFacts,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Result<Done, Refusal>>,
+}
+
+/// A command that is to hold for all nodes: what it changes is decided here, and told to all by the fleet's task.
+#[derive(Debug)]
+pub struct Decide {
+    /// What.
+    pub command: Command,
+    /// Who.
+    pub actor: String,
+    /// The host at this moment.
+    pub host: HostFacts,
+    /// What other nodes protect.
+    pub elsewhere: Vec<Elsewhere>,
+    /// Where the answer goes: the changes, and what is said once they are in force.
+    pub answer: oneshot::Sender<Result<(Vec<Change>, Done), Refusal>>,
 }
 
 /// What the keeper of the lists has to tell.
@@ -111,8 +161,22 @@ pub enum Message {
     Order(Box<Order>),
     /// What the host's TCP is like now, or why that could not be read.
     Host(Result<Box<TcpFacts>, String>),
+    /// The host's interfaces, gateways and resolvers now.
+    Surroundings(Box<HostFacts>),
+    /// An interface of the configuration appeared, went, or changed.
+    Interfaces,
+    /// The configuration file was to be loaded anew, and cannot be used.
+    NotReloaded,
     /// Peers of open connections.
     Connected(Vec<IpAddr>),
+    /// How things stand with the network above.
+    Upstream(Box<UpstreamState>),
+    /// What a command would change, which is to hold for all nodes.
+    Decide(Box<Decide>),
+    /// How things stand with the other nodes; whoever waits is told once this node does what they decided.
+    Fleet(Box<FleetState>, Option<oneshot::Sender<()>>),
+    /// A command that was refused before it came to the engine, for the journal.
+    NotDone(Box<JournalEntry>),
     /// New lists, or news of them.
     Lists(ListUpdate),
     /// A question that only the kernel's tables answer: the sources recorded now.

@@ -2,9 +2,10 @@
 
 use std::io::IsTerminal as _;
 
-use tracing::level_filters::LevelFilter;
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
-    Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt as _, registry::LookupSpan, reload,
+    util::SubscriberInitExt as _,
 };
 
 use crate::{
@@ -21,13 +22,7 @@ const OURS: [&str; 3] = ["agent", "levee", "xdp_ebpf"];
 /// If a log was started before.
 pub fn start(log: &Log) -> anyhow::Result<SetLogLevel> {
     let (filter, handle) = reload::Layer::<Targets, Registry>::new(targets(log.level));
-    let lines = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    let layer = match log.format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
+    let layer = lines(log.format, std::io::stderr, std::io::stderr().is_terminal());
     tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init()?;
@@ -36,6 +31,20 @@ pub fn start(log: &Log) -> anyhow::Result<SetLogLevel> {
             tracing::error!("cannot change the log's level: {error}");
         }
     }))
+}
+
+/// Writes each event as one line, in a form; `docs/logs.md` is what is promised of the second.
+pub fn lines<S, W>(format: LogFormat, writer: W, colours: bool) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> fmt::MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Text => lines.with_ansi(colours).boxed(),
+        // Libraries have spans of their own; what a line holds must not depend on them.
+        LogFormat::Json => lines.json().with_current_span(false).with_span_list(false).boxed(),
+    }
 }
 
 /// Ours at the configured level, libraries only when something is wrong.

@@ -325,6 +325,19 @@ pub struct LinkState {
     pub warning: Option<String>,
 }
 
+/// Whether an interface has our program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It has.
+    On,
+    /// It was renamed, and has it under its new name.
+    Renamed(String),
+    /// It has not: why, in words that go on from "it is not protected:".
+    Off(String),
+    /// There is no such interface here: the same.
+    Gone(String),
+}
+
 /// How full one map is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapFill {
@@ -452,8 +465,26 @@ pub trait KernelTables: Send {
     /// Counts completed handshakes and remembers their sources from now on; no error if that goes on already.
     fn watch_handshakes(&mut self) -> Result<()>;
 
+    /// Takes over what agents of other versions counted, while the program is on no interface yet. The sentences tell where that
+    /// cannot be.
+    fn carry_counters(&mut self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     /// Where the program is attached.
     fn links(&self) -> Result<Vec<LinkState>>;
+    /// Whether an interface has our program now. Called many times a second: must stay cheap.
+    fn standing(&self, interface: &str) -> Result<Standing> {
+        let links = self.links()?;
+        Ok(match links.iter().any(|link| link.interface == interface) {
+            true => Standing::On,
+            false => Standing::Off("its program is gone".to_owned()),
+        })
+    }
+    /// Pins again what somebody took the pin of; tells whether that was anything.
+    fn keep_pinned(&mut self) -> Result<bool> {
+        Ok(false)
+    }
     /// Attaches it, or takes over an attachment of ours by atomic replacement, and pins the link.
     fn attach(&mut self, interface: &str, mode: XdpMode) -> Result<LinkState>;
     /// Takes it off one interface; no error if it is not there.
@@ -466,6 +497,62 @@ pub trait KernelTables: Send {
 
     /// Headers of dropped packets sampled since the last call.
     fn drain_samples(&mut self, at_most: usize) -> Vec<Sample>;
+}
+
+/// Which large list holds a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedBy {
+    /// The list's number, see [`ListHead`].
+    pub number: u8,
+    /// Length of its prefix in bits of a 16-byte address (IPv4 addresses are mapped: 96 more than one writes).
+    pub prefix_bits: u8,
+    /// What it does.
+    pub action: ListAction,
+}
+
+/// What would become of a packet that came to one CPU now, and what that CPU knows. A bucket is used up to the instant that is
+/// told, `burst / rate` ahead of now at most; `None`: it is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Explanation {
+    /// The CPU.
+    pub cpu: u32,
+    /// What the packet would be counted by.
+    pub reason: Reason,
+    /// The clock that the judge went by.
+    pub now: MonotonicNs,
+    /// When this CPU last had a packet for the program; 0: never.
+    pub last_packet: MonotonicNs,
+    /// The large list that holds the source.
+    pub listed: Option<ListedBy>,
+    /// The source completed a handshake lately.
+    pub known: bool,
+    /// The source has a bucket of its own, because it was heavy.
+    pub recorded: bool,
+    /// The CPU can pay for an answer to a first SYN.
+    pub can_answer: bool,
+    /// SYNs of a source without a bucket of its own in about the last second, as the sketch has it: too many rather than too few.
+    pub source_syns: u32,
+    /// The source's bucket.
+    pub source_used_until: Option<MonotonicNs>,
+    /// The address's SYN bucket.
+    pub address_used_until: Option<MonotonicNs>,
+    /// The bucket of SYNs that reach the address's server without a proof.
+    pub known_used_until: Option<MonotonicNs>,
+    /// The SYN bucket of the address's group.
+    pub group_used_until: Option<MonotonicNs>,
+    /// This CPU found the address's bucket empty, and does not look again before.
+    pub dry_until: Option<MonotonicNs>,
+    /// The address went to verify by itself.
+    pub verify_until: Option<MonotonicNs>,
+    /// Its group did.
+    pub group_verify_until: Option<MonotonicNs>,
+}
+
+/// Whoever can say what would become of a packet. Apart from [`KernelTables`], because the first answer takes as long as the
+/// verifier does, for which nobody who protects can wait.
+pub trait Explains: fmt::Debug + Send + Sync {
+    /// What would become of this frame (from its Ethernet header on), on each CPU that can be asked. Changes nothing.
+    fn explain(&self, frame: &[u8]) -> Result<Vec<Explanation>>;
 }
 
 /// The sampled header of one dropped packet.

@@ -5,16 +5,19 @@ mod accepted;
 mod cpus;
 mod customers;
 mod detection;
+mod fleet;
 mod footprint;
 mod lists;
 mod live;
 mod machine;
+mod page;
 mod prepared;
 mod proofs;
 mod reaction;
 mod row;
 mod scale;
 mod test_run;
+mod upstream;
 mod xdp_filter;
 
 use std::time::Duration;
@@ -40,7 +43,7 @@ struct Group {
     measure: fn() -> Result<Vec<Row>>,
 }
 
-const GROUPS: [Group; 19] = [
+const GROUPS: [Group; 23] = [
     Group {
         rows: &["drop_test_run", "established_test_run"],
         measure: test_run::measure,
@@ -112,6 +115,22 @@ const GROUPS: [Group; 19] = [
     Group {
         rows: detection::LOAD,
         measure: detection::load,
+    },
+    Group {
+        rows: fleet::ROWS,
+        measure: fleet::measure,
+    },
+    Group {
+        rows: fleet::DETECTION,
+        measure: fleet::detection,
+    },
+    Group {
+        rows: upstream::ROWS,
+        measure: upstream::measure,
+    },
+    Group {
+        rows: page::ROWS,
+        measure: page::measure,
     },
     Group {
         rows: &["agent_idle_cpu", "agent_idle_memory", "maps_memory"],

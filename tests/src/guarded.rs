@@ -10,6 +10,7 @@ use std::{
 };
 
 use agent::{
+    clock::Now,
     kernel::Kernel,
     tables::{Counts, KernelTables as _},
 };
@@ -295,18 +296,21 @@ pub fn until_within(patience: Duration, what: &str, mut condition: impl FnMut() 
     Ok(())
 }
 
-/// Fails unless a flood that has been asked to end was there all the time.
+/// Ends a flood, and fails unless it was there until now.
 ///
 /// # Errors
 /// It had ended before, or failed.
-pub fn end(mut flood: Actor, since: Instant) -> Result<()> {
-    let elapsed = since.elapsed().as_secs_f64();
+pub fn end(mut flood: Actor) -> Result<()> {
+    let asked_ns = Now::read().mono.0;
     flood.stop()?;
     let report = flood.flood_report()?;
+    let ended_ns = report.first_ns + (report.seconds * 1e9) as u64;
+    // It is asked by a signal, and the machine may be busy.
     ensure!(
-        report.seconds + 0.5 > elapsed,
-        "the flood ended after {:.1} s, the test took {elapsed:.1} s: the machine is too slow",
-        report.seconds
+        ended_ns + 500_000_000 > asked_ns,
+        "the flood ended after {:.1} s, {:.1} s before the test: the machine is too slow",
+        report.seconds,
+        asked_ns.saturating_sub(ended_ns) as f64 / 1e9
     );
     Ok(())
 }

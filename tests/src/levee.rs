@@ -26,10 +26,12 @@ use crate::{
     child::{Manner, Running},
     command::output,
     lab::Lab,
+    netns::Netns,
     topology::{BALANCER_INTERFACE, Topology},
 };
 
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For the verifier on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What differs from one lab's agent to another's.
 #[derive(Clone, Debug)]
@@ -89,6 +91,21 @@ impl Home {
         }
     }
 
+    /// In the directory of a lab that has no topology.
+    #[must_use]
+    pub fn in_namespace(lab: &Lab, namespace: &Netns) -> Self {
+        Self {
+            namespace: namespace.name().to_owned(),
+            directory: lab.path("agent"),
+        }
+    }
+
+    /// The directory of all that.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The configuration file.
     #[must_use]
     pub fn config(&self) -> PathBuf {
@@ -111,8 +128,16 @@ impl Home {
     ///
     /// Both options are given, so that commands find the pinned maps when no agent answers at the socket.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        self.command_within(&[], arguments)
+    }
+
+    /// The same by way of another program, which puts it into other surroundings (`unshare`, `taskset`, `env`).
+    fn command_within(&self, wrapper: &[&str], arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace]).arg(binary::agent()?);
+        command
+            .args(["netns", "exec", &self.namespace])
+            .args(wrapper)
+            .arg(binary::agent()?);
         command
             .arg("--config")
             .arg(self.config())
@@ -164,19 +189,32 @@ impl Agent {
 
     /// Starts `agent run` with the configuration that is there, and waits until it answers.
     pub fn start_as_configured(topology: &Topology, outlives_parent: bool) -> Result<Self> {
-        let home = Home::of(topology);
+        Self::launch(topology.lab(), Home::of(topology), outlives_parent)
+    }
+
+    /// The same for a lab that has no topology.
+    pub fn launch(lab: &Lab, home: Home, outlives_parent: bool) -> Result<Self> {
+        Self::launch_within(lab, home, &[], outlives_parent)
+    }
+
+    /// Starts it by way of another program, which replaces itself by the agent.
+    pub fn start_within(topology: &Topology, wrapper: &[&str]) -> Result<Self> {
+        Self::launch_within(topology.lab(), Home::of(topology), wrapper, false)
+    }
+
+    fn launch_within(lab: &Lab, home: Home, wrapper: &[&str], outlives_parent: bool) -> Result<Self> {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(home.log())
             .with_context(|| format!("cannot open {}", home.log().display()))?;
-        let mut command = home.command(&["run"])?;
+        let mut command = home.command_within(wrapper, &["run"])?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let manner = Manner {
             outlives_parent,
             ..Manner::default()
         };
-        let running = Running::start(topology.lab(), command, manner)?;
+        let running = Running::start(lab, command, manner)?;
         let mut agent = Self { running, home };
         agent.wait_until_ready()?;
         Ok(agent)

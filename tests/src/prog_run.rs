@@ -1,7 +1,7 @@
 //! The loaded program without a wire: maps pinned in a BPF file system of the test's own, frames by BPF_PROG_TEST_RUN.
 
 use agent::{
-    kernel::{Capacity, Kernel, LoadOptions, Run},
+    kernel::{Capacity, Explainer, Form, Kernel, LoadOptions, Run},
     tables::{CounterReading, KernelTables as _},
 };
 use anyhow::{Context as _, Result};
@@ -44,12 +44,23 @@ impl ProgRun {
     /// # Errors
     /// As for [`Self::load`].
     pub fn load_with(capacity: Capacity) -> Result<Self> {
+        Self::load_one_of(&Form::ALL, capacity)
+    }
+
+    /// Loads the program in one of these forms.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn load_one_of(forms: &[Form], capacity: Capacity) -> Result<Self> {
         require::root()?;
         let bpffs = tempfile::tempdir().context("a directory for the BPF file system")?;
-        let (kernel, warnings) = Kernel::load(&LoadOptions {
-            bpffs: bpffs.path().to_owned(),
-            capacity,
-        })?;
+        let (kernel, warnings) = Kernel::load_one_of(
+            forms,
+            &LoadOptions {
+                bpffs: bpffs.path().to_owned(),
+                capacity,
+            },
+        )?;
         assert!(warnings.is_empty(), "fresh maps give no warnings: {warnings:?}");
         Ok(Self { kernel, bpffs })
     }
@@ -60,6 +71,12 @@ impl ProgRun {
     /// They cannot be opened.
     pub fn second(&self) -> Result<Kernel> {
         Ok(Kernel::open(self.bpffs.path())?)
+    }
+
+    /// Whoever tells what would become of a frame.
+    #[must_use]
+    pub fn explainer(&self) -> Explainer {
+        Explainer::at(self.bpffs.path())
     }
 
     /// Runs one frame; what became of it, and which counters moved by how much.

@@ -1,7 +1,7 @@
 //! Packets drawn from a seed, most of them nearly sound: every transport, tags, options, extension headers, fragments, and
-//! bytes that lie.
+//! bytes that lie. Or drawn from bytes that a fuzzer chose, which then chooses the packets.
 
-use std::net::IpAddr;
+use std::{collections::VecDeque, net::IpAddr};
 
 use xdp_common::Preset;
 
@@ -10,29 +10,69 @@ use crate::packet::{Packet, Transport, extension, flag};
 /// Length of every frame is a multiple of this (cut ones excepted), so that what a test's buckets hold is, too.
 pub const STEP: usize = 500;
 
-/// Small and good enough (Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014: SplitMix64).
+/// Numbers from a seed, or from bytes.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(From);
+
+#[derive(Clone, Debug)]
+enum From {
+    /// Small and good enough (Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014: SplitMix64).
+    Seed(u64),
+    Bytes(VecDeque<u8>),
+}
 
 impl Random {
     /// The generator of a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(From::Seed(seed))
+    }
+
+    /// What these bytes say, and zeros behind their end. A choice takes as few of them as tell it, so that a byte that is
+    /// changed changes one choice.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(From::Bytes(bytes.iter().copied().collect()))
+    }
+
+    /// True when all bytes are used up; never with a seed.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        match &self.0 {
+            From::Seed(_) => false,
+            From::Bytes(bytes) => bytes.is_empty(),
+        }
     }
 
     /// The next 64 bits.
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        match &mut self.0 {
+            From::Seed(state) => {
+                *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+                let mut z = *state;
+                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                z ^ (z >> 31)
+            }
+            From::Bytes(_) => self.taken(8),
+        }
+    }
+
+    /// So many of the given bytes as a number; of a seed, all 64 bits.
+    fn taken(&mut self, count: usize) -> u64 {
+        match &mut self.0 {
+            From::Seed(_) => self.bits(),
+            From::Bytes(bytes) => {
+                let count = count.min(bytes.len());
+                bytes.drain(..count).fold(0, |value, byte| value << 8 | u64::from(byte))
+            }
+        }
     }
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.bits() % bound as u64) as usize
+        let bytes = (usize::BITS - bound.saturating_sub(1).leading_zeros()).div_ceil(8);
+        (self.taken(bytes as usize) % bound as u64) as usize
     }
 
     /// True once in `of`.

@@ -20,9 +20,11 @@
 
 mod edge;
 mod join;
+mod remake;
 
 use anyhow::Result;
 use edge::Edges;
+pub use remake::NewLink;
 
 use crate::{
     addresses::{ATTACKER_LINK, CLIENT_LINK, CLIENT_PREFIX_V4, CLIENT_PREFIX_V6, FRESH_PREFIX_V4, FRESH_PREFIX_V6},

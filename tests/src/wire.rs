@@ -1,6 +1,6 @@
 //! Attaches the wire's XDP programs, pinned in the lab's BPF file system: they live as long as the lab.
 
-use std::path::Path;
+use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 use aya::{
@@ -12,6 +12,7 @@ use lab_ebpf::seen;
 
 use crate::{
     addresses::{BALANCER_MAC, GATEWAY_MAC},
+    command::output,
     interface,
     lab::Lab,
     netns::Netns,
@@ -31,6 +32,19 @@ pub fn attach_routed(lab: &Lab, wire: &Netns, from_attacker: &str, to_balancer: 
         attach(&mut object, "from_balancer", to_balancer, &pins)?;
         pin_counts(&object, &pins)
     })
+}
+
+/// Takes the wire's programs off again; what was counted so far is gone.
+pub fn take_off(lab: &Lab) -> Result<()> {
+    for pin in ["from_attacker", "from_balancer", COUNTS] {
+        let path = lab.bpf_directory().join(pin);
+        if pin != COUNTS {
+            // Without that the kernel takes the program off when it comes to it, which on a busy machine is late.
+            output(Command::new("bpftool").args(["link", "detach", "pinned"]).arg(&path))?;
+        }
+        std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// Drops the answers to the flood, which comes from the wire itself.

@@ -100,7 +100,6 @@ fn a_udp_flood_is_limited_while_connections_and_answers_live() -> Result<()> {
         80_000,
         20,
     )?;
-    let since = Instant::now();
     for address in addresses {
         until("UDP is limited", || {
             Ok(lab.counts(address)?.get(Reason::UdpRate) > 20_000)
@@ -129,7 +128,7 @@ fn a_udp_flood_is_limited_while_connections_and_answers_live() -> Result<()> {
             "{address}: {answered} of {QUERIES} queries were answered"
         );
     }
-    guarded::end(flood, since)
+    guarded::end(flood)
 }
 
 #[test]
@@ -142,7 +141,6 @@ fn carpet_bombing_is_mitigated_and_customers_are_served() -> Result<()> {
     let _server = server::start(lab.topology(), false)?;
     let addresses = vips();
     let flood = lab.flood(&addresses, &["--sources", "spoofed"], CARPET_PPS, 20)?;
-    let since = Instant::now();
     until("both groups are in verify", || Ok(verifying(&lab)? == 2))?;
     let before: Vec<_> = addresses
         .iter()
@@ -167,7 +165,7 @@ fn carpet_bombing_is_mitigated_and_customers_are_served() -> Result<()> {
         Some(0),
         "no address by itself: {status}"
     );
-    guarded::end(flood, since)?;
+    guarded::end(flood)?;
     until("both groups have left verify", || Ok(verifying(&lab)? == 0))?;
     Ok(())
 }

@@ -14,8 +14,9 @@ use agent::{
     ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies},
     tables::{AddressState, KernelSettings, KernelTables as _, Limit, ListenerFacts, Mode},
 };
-use etherparse::{NetHeaders, PacketHeaders, TcpHeader, TransportHeader};
+use etherparse::TcpHeader;
 use lab::{
+    answers::{assert_answers, headers},
     expect,
     host_tables::HostTables,
     packet::{Packet, Transport, extension, flag},
@@ -213,61 +214,6 @@ impl Sides {
         };
         self.kernel.kernel.put_listener(&listener).unwrap();
     }
-}
-
-/// Headers of a frame.
-fn headers(frame: &[u8]) -> (NetHeaders, TcpHeader) {
-    let headers = PacketHeaders::from_ethernet_slice(frame).unwrap();
-    let Some(TransportHeader::Tcp(tcp)) = headers.transport else {
-        panic!("no TCP: {frame:02x?}");
-    };
-    (headers.net.unwrap(), tcp)
-}
-
-/// `back` goes where `frame` came from, with sound checksums and no byte behind its end.
-fn assert_answers(what: &str, frame: &[u8], back: &[u8]) {
-    assert_eq!(
-        (&back[..6], &back[6..12]),
-        (&frame[6..12], &frame[..6]),
-        "{what}: hardware addresses"
-    );
-    let ((asked, asking), (network, tcp)) = (headers(frame), headers(back));
-    assert_eq!(
-        (tcp.source_port, tcp.destination_port),
-        (asking.destination_port, asking.source_port),
-        "{what}: ports"
-    );
-    let tcp_len = tcp.header_len();
-    let behind = match (asked, network) {
-        (NetHeaders::Ipv4(asked, _), NetHeaders::Ipv4(ip, _)) => {
-            assert_eq!((ip.source, ip.destination), (asked.destination, asked.source), "{what}");
-            assert_eq!(ip.header_checksum, ip.calc_header_checksum(), "{what}: IP checksum");
-            assert_eq!(
-                tcp.checksum,
-                tcp.calc_checksum_ipv4(&ip, &[]).unwrap(),
-                "{what}: TCP checksum"
-            );
-            assert_eq!(usize::from(ip.total_len), ip.header_len() + tcp_len, "{what}");
-            usize::from(ip.total_len)
-        }
-        (NetHeaders::Ipv6(asked, _), NetHeaders::Ipv6(ip, _)) => {
-            assert_eq!((ip.source, ip.destination), (asked.destination, asked.source), "{what}");
-            assert_eq!(
-                tcp.checksum,
-                tcp.calc_checksum_ipv6(&ip, &[]).unwrap(),
-                "{what}: TCP checksum"
-            );
-            assert_eq!(usize::from(ip.payload_length), tcp_len, "{what}");
-            40 + tcp_len
-        }
-        _ => panic!("{what}: another family"),
-    };
-    let vlan = if frame[12..14] == back[12..14] && frame[12] == 0x81 {
-        4
-    } else {
-        0
-    };
-    assert_eq!(back.len(), 14 + vlan + behind, "{what}: length of the frame");
 }
 
 /// Runs `test` in a network namespace of its own that has every address, listeners, and cookies always on.

@@ -65,7 +65,7 @@ fn at_most(burst: u32, rate: u32, start: Instant) -> u64 {
 
 #[test]
 fn an_address_admits_its_burst_and_then_its_rate() {
-    let mut run = program(limit(1_000_000, 1_000_000), limit(20, 100));
+    let run = program(limit(1_000_000, 1_000_000), limit(20, 100));
     let frame = Packet::syn("203.0.113.1", V4).bytes();
     let mut flood = Comparator::load("random_source", Some(run.kernel.program_id().unwrap())).unwrap();
     let start = Instant::now();
@@ -176,7 +176,7 @@ fn an_excess_is_dated() {
 fn the_admitted_rate_is_the_threshold_whatever_the_cpus() {
     const RATE: u32 = 20_000;
     const BURST: u32 = 5_000;
-    let mut run = program(limit(1_000_000, 1_000_000), limit(RATE, BURST));
+    let run = program(limit(1_000_000, 1_000_000), limit(RATE, BURST));
     let levee = run.kernel.program_id().unwrap();
     let frame = Packet::syn("203.0.113.1", V4).bytes();
     let start = Instant::now();

@@ -27,13 +27,27 @@ const V6: &str = "2001:db8:1::10";
 /// A stream of random numbers that a failure can be repeated with (xorshift64*, Vigna 2016).
 struct Random(u64);
 
+/// The seed that the environment sets.
+fn wanted_seed() -> Option<u64> {
+    std::env::var("LAB_SEED")
+        .ok()
+        .map(|text| text.parse().expect("LAB_SEED is a number"))
+}
+
 impl Random {
     /// Says its seed, which the environment may set.
     fn new() -> Self {
-        let seed = std::env::var("LAB_SEED").ok().and_then(|text| text.parse().ok());
-        let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) << 32 | 0x5eed);
+        let seed = wanted_seed().unwrap_or_else(|| u64::from(std::process::id()) << 32 | 0x5eed);
         eprintln!("LAB_SEED={seed}");
         Self(seed)
+    }
+
+    /// Draws for what is right by chance, more often or less: always the same ones, so that a change of the code is what
+    /// changes an outcome. The environment may set another one.
+    fn draws() -> impl Iterator<Item = Self> {
+        let wanted = wanted_seed();
+        let seeds = wanted.map_or(1..=4, |seed| seed..=seed);
+        seeds.inspect(|seed| eprintln!("LAB_SEED={seed}")).map(Self)
     }
 
     fn word(&mut self) -> u64 {
@@ -152,10 +166,8 @@ fn mixed() -> impl FnMut(&mut Random) -> Ipv4Addr {
     }
 }
 
-#[test]
-fn the_hundred_heaviest_of_a_mixed_load_are_found() {
-    let mut random = Random::new();
-    for outcome in on_the_host(&mut mixed(), 300_000, 3_000_000, &mut random) {
+fn hundred_are_found(outcomes: [Outcome; 2]) {
+    for outcome in outcomes {
         eprintln!("{outcome:?}");
         assert!(
             outcome.precise >= 83 && outcome.nearly >= 93 && outcome.error < 0.15,
@@ -165,15 +177,18 @@ fn the_hundred_heaviest_of_a_mixed_load_are_found() {
 }
 
 #[test]
+fn the_hundred_heaviest_of_a_mixed_load_are_found() {
+    for mut random in Random::draws() {
+        hundred_are_found(on_the_host(&mut mixed(), 300_000, 3_000_000, &mut random));
+    }
+}
+
+#[test]
 fn the_hundred_heaviest_of_zipfs_customers_are_found() {
-    let mut random = Random::new();
     let customers = Zipf::new(50_000, 1.1);
     let mut stream = |random: &mut Random| Ipv4Addr::from(0x0a00_0000 + 257 * customers.member(random.fraction()));
-    for outcome in on_the_host(&mut stream, 300_000, 3_000_000, &mut random) {
-        assert!(
-            outcome.precise >= 83 && outcome.nearly >= 93 && outcome.error < 0.15,
-            "{outcome:?}"
-        );
+    for mut random in Random::draws() {
+        hundred_are_found(on_the_host(&mut stream, 300_000, 3_000_000, &mut random));
     }
 }
 

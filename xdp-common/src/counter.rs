@@ -106,7 +106,7 @@ pub struct CpuState {
     pub budget: Budget,
     /// Listeners that may still be looked up in this jiffy, see [`crate::listener::LOOKUPS_PER_TICK`].
     pub lookups_left: u64,
-    /// No sample before this instant, ns.
+    /// No pair of samples before this instant, ns.
     pub next_sample_ns: u64,
     /// This CPU met a heavy source less than [`crate::source::HEAVY_NS`] before that, ns.
     pub heavy_until_ns: u64,
@@ -115,7 +115,12 @@ pub struct CpuState {
     /// Heavy sources that got no record because that was spent or the map refused.
     pub promotions_refused: u64,
     /// SYNs to addresses that had nothing left: one of several is looked at.
-    pub overload_syns: u64,
+    pub overload_syns: u32,
+    /// Drops since the first of a pair of samples. (This and the next were the upper half of the field before them, in programs that
+    /// share the map with this one while they give way to each other: neither minds what it finds there.)
+    pub drops_since_sample: u16,
+    /// The drop that is the second of the pair.
+    pub second_sample_at: u16,
     /// One was looked at less than [`crate::source::SAMPLED_NS`] before that, ns.
     pub sampled_until_ns: u64,
     /// Policies (by [`exhausted_place`]) whose addresses take no SYN of a stranger any more until this CPU's clock moves on.

@@ -3,7 +3,7 @@
 use core::mem::size_of;
 
 use crate::{
-    Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
+    Address, AddressCpu, AddressPolicy, CpuState, Explained, ListEntry, Sample, Settings, SourceLocal, SourceRecord,
     address_index::{self, AddressBucket},
     connection,
     counter::AddressCarry,
@@ -34,6 +34,7 @@ const _: () = assert!(size_of::<SourceRecord>() == 40);
 const _: () = assert!(size_of::<SourceLocal>() == 48);
 const _: () = assert!(size_of::<CpuState>() == 2 * 8 + 3 * 8 + 24 + 8 + 8 + 64 + 64 + 40 + 32);
 const _: () = assert!(size_of::<Sample>() == 24 + 128);
+const _: () = assert!(size_of::<Explained>() == 8 * 8 + 4 + 2 + 2);
 const _: () = assert!(size_of::<sketch::Block>() == 32);
 const _: () = assert!(size_of::<Turn>() == 40);
 const _: () = assert!(size_of::<Seen>() == 32);
@@ -94,6 +95,13 @@ pub struct Capacity {
 
 impl Default for Capacity {
     fn default() -> Self {
+        Self::usual()
+    }
+}
+
+impl Capacity {
+    /// What the configuration has where it says nothing.
+    pub const fn usual() -> Self {
         Self {
             addresses: 4_096,
             groups: 64,
@@ -105,9 +113,7 @@ impl Default for Capacity {
             listeners: 16_384,
         }
     }
-}
 
-impl Capacity {
     /// Slots of addresses and of groups, with slot 0 for traffic to none of them.
     pub const fn slots(&self) -> u32 {
         self.addresses + 1 + self.groups
@@ -204,7 +210,7 @@ mod pod {
     //! Every bit pattern is a value of these types, and none has padding: they may travel through aya's maps.
     use super::RateBucket;
     use crate::{
-        Address, AddressCpu, AddressPolicy, CpuState, ListEntry, Settings, SourceLocal, SourceRecord,
+        Address, AddressCpu, AddressPolicy, CpuState, Explained, ListEntry, Settings, SourceLocal, SourceRecord,
         address_index::AddressBucket,
         counter::AddressCarry,
         distinct::Distinct,
@@ -233,6 +239,7 @@ mod pod {
         Block,
         CpuState,
         Distinct,
+        Explained,
         GroupEntry,
         KnownBucket,
         ListEntry,

@@ -26,7 +26,7 @@ pub struct Settings {
     pub resolvers: [Address; RESOLVERS],
     /// Secret of the source hash.
     pub seed: [u64; 2],
-    /// At least so long between two samples of dropped headers on one CPU, ns; 0: no samples.
+    /// A sample of dropped headers in this time on one CPU, taken in pairs, ns; 0: no samples.
     pub sample_interval_ns: u64,
     /// A [`Mode`].
     pub mode: u32,

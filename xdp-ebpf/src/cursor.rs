@@ -14,6 +14,18 @@ pub trait Frame {
     /// Length of the frame in bytes, fragments of a multi-buffer frame included. Asked only when a header claims more
     /// than the linear part holds.
     fn full_len(&self) -> usize;
+    /// The count, which is below `BOUND` (a power of two), in a way that whoever verifies the program sees: kernels before
+    /// 6.18 know nothing of a number whose bytes were swapped, whatever its width, and refuse to move by it.
+    #[inline(always)]
+    fn below<const BOUND: usize>(count: usize) -> usize {
+        count & (BOUND - 1)
+    }
+    /// The word as it was, but unknown to whoever verifies the program, as `unknown` is.
+    #[inline(always)]
+    fn forget(word: usize, unknown: usize) -> usize {
+        let _ = unknown;
+        word
+    }
 }
 
 /// A frame that can be made into another.
@@ -196,6 +208,7 @@ impl<'a, F: Frame> Cursor<'a, F> {
     /// they were asked for, so that nothing needs the kernel's help here.
     #[inline(always)]
     pub fn frame_len(&self, count: usize) -> u64 {
+        let count = F::below::<0x1_0000>(count);
         // Whole words: of a pointer cut to half of one, the verifier does not know any more that it is one.
         let (linear, known) = (self.end - self.frame.start(), self.at - self.frame.start() + count);
         if linear > known { linear as u64 } else { known as u64 }
@@ -205,12 +218,28 @@ impl<'a, F: Frame> Cursor<'a, F> {
     /// most 2,048, so that the verifier can bound the position.
     #[inline(always)]
     pub fn skip(&mut self, count: usize) {
-        self.at += count & 0xfff;
+        self.at += F::below::<0x1000>(count);
     }
 
-    /// True when `count` more bytes are in the frame, whether linear or not.
+    /// Where it is, and the words as they are: whoever verifies the program forgets which way led here, and need not walk on
+    /// from here once for each way. Headers end within 32 KiB.
+    #[inline(always)]
+    pub fn forget<const N: usize>(&mut self, words: [usize; N]) -> [usize; N] {
+        let unknown = self.end - self.frame.start();
+        self.at = self.frame.start() + F::below::<0x8000>(self.at - self.frame.start());
+        let mut words = words;
+        let mut index = 0;
+        while index < N {
+            words[index] = F::forget(words[index], unknown);
+            index += 1;
+        }
+        words
+    }
+
+    /// True when `count` more bytes, at most 65,535, are in the frame, whether linear or not.
     #[inline(always)]
     pub fn holds(&self, count: usize) -> bool {
+        let count = F::below::<0x1_0000>(count);
         if self.at + count <= self.end {
             return true;
         }

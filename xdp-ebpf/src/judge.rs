@@ -10,6 +10,8 @@ mod syn;
 mod vector;
 pub(crate) mod verify;
 
+pub use syn::Asking;
+
 use xdp_common::{Address, Reason, address_index::Found};
 
 use crate::{
@@ -50,10 +52,23 @@ impl Judgement {
 }
 
 /// What a stage says, and whether its address is over a rate.
-#[derive(Clone, Copy)]
-struct Verdict {
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict {
     reason: Reason,
     over: bool,
+}
+
+/// How far a part of the judge came.
+#[derive(Clone, Copy, Debug)]
+pub enum Next {
+    /// To the end.
+    Conclude(Verdict),
+    /// [`special`] comes next.
+    Special,
+    /// The rates of SYNs come next: [`syn_begin`].
+    Syn,
+    /// The look at a TCP segment that is no SYN comes next: [`segment`].
+    Segment,
 }
 
 impl Verdict {
@@ -68,11 +83,27 @@ impl Verdict {
     }
 }
 
-/// Judges a packet with a readable destination.
+/// Judges a packet with a readable destination. The kernel's side takes the parts of it one by one, in the same order.
 #[inline(always)]
 pub fn judge<T: Tables>(packet: &Packet, tables: &T) -> Judgement {
     let found = tables.find(&packet.destination);
-    let verdict = stages(packet, found, tables);
+    let next = match may_be_listed(packet, tables).then(|| listed(packet, tables)).flatten() {
+        Some(verdict) => Next::Conclude(verdict),
+        None => match begin(packet, found, tables) {
+            Next::Special => special(packet, found, tables),
+            next => next,
+        },
+    };
+    match next {
+        Next::Conclude(verdict) => conclude(packet, found, verdict, tables),
+        Next::Syn => syn(packet, found, tables),
+        Next::Segment | Next::Special => segment(packet, found, tables),
+    }
+}
+
+/// The judgement, by the verdict.
+#[inline(always)]
+pub fn conclude<T: Tables>(packet: &Packet, found: Found, verdict: Verdict, tables: &T) -> Judgement {
     Judgement {
         found,
         reason: verdict.reason,
@@ -81,42 +112,107 @@ pub fn judge<T: Tables>(packet: &Packet, tables: &T) -> Judgement {
     }
 }
 
+/// Whether [`listed`] is to be asked, before all others.
 #[inline(always)]
-fn stages<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
-    if let Some(reason) = list::stage(packet, tables) {
-        return Verdict::within(reason);
+pub fn may_be_listed<T: Tables>(packet: &Packet, tables: &T) -> bool {
+    tables.may_be_listed(&packet.source)
+}
+
+/// What decides about a source as the first of all.
+#[inline(always)]
+pub fn listed<T: Tables>(packet: &Packet, tables: &T) -> Option<Verdict> {
+    list::stage(packet, tables).map(Verdict::within)
+}
+
+/// On a SYN, after [`begin`] or [`special`].
+#[inline(always)]
+fn syn<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Judgement {
+    match syn_begin(packet, found, tables) {
+        Err(judgement) => judgement,
+        Ok(asking) => syn_end(packet, found, asking, syn_source(packet, asking, tables), tables),
     }
+}
+
+/// On a SYN, its first part: a judgement, or what is asked of its source.
+///
+/// # Errors
+/// The judgement, where its source need not be asked.
+#[inline(always)]
+pub fn syn_begin<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Result<Asking, Judgement> {
+    syn::before(packet, found, tables).map_err(|verdict| conclude(packet, found, verdict, tables))
+}
+
+/// On a SYN, its second part: whether it is within its source's rate.
+#[inline(always)]
+pub fn syn_source<T: Tables>(packet: &Packet, asking: Asking, tables: &T) -> bool {
+    syn::source_within(packet, asking, tables)
+}
+
+/// On a SYN, its last part.
+#[inline(always)]
+pub fn syn_end<T: Tables>(packet: &Packet, found: Found, asking: Asking, within: bool, tables: &T) -> Judgement {
+    conclude(packet, found, syn::after(packet, found, asking, within, tables), tables)
+}
+
+/// On another TCP segment, after [`begin`] or [`special`].
+#[inline(always)]
+pub fn segment<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Judgement {
+    conclude(packet, found, guard::stage(packet, found, tables), tables)
+}
+
+/// The stages that all packets meet.
+#[inline(always)]
+pub fn begin<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Next {
     // What has a rate is looked for in the large lists only where it would be granted something (see `syn` and `vector`).
     let asks_later = match packet.transport {
         Transport::Tcp if packet.is_syn() => found.is_protected(),
         _ => !found.blackhole && found.look & vector::limited_by(packet) != 0,
     };
     if tables.forget(u64::from(asks_later)) == 0 && list::blocks(packet, tables) {
-        return Verdict::within(Reason::Blocked);
+        return Next::Conclude(Verdict::within(Reason::Blocked));
     }
     if !found.is_protected() {
-        return Verdict::within(Reason::NotOurs);
+        return Next::Conclude(Verdict::within(Reason::NotOurs));
     }
+    if found.blackhole || found.look != 0 {
+        return Next::Special;
+    }
+    match flags::stage(packet) {
+        Some(reason) => Next::Conclude(Verdict::within(reason)),
+        None => by_transport(packet, found, tables),
+    }
+}
+
+/// The rest of them, for an address with a blackhole, or with rates for what is not a SYN.
+#[inline(always)]
+pub fn special<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Next {
     if found.blackhole
         && let Some(reason) = blackhole::stage(packet, found, tables)
     {
-        return Verdict::within(reason);
+        return Next::Conclude(Verdict::within(reason));
     }
     if let Some(reason) = flags::stage(packet) {
-        return Verdict::within(reason);
+        return Next::Conclude(Verdict::within(reason));
     }
-    if found.look != 0 {
-        let verdict = vector::stage(packet, found, tables);
-        if let Some(verdict) = verdict {
-            return verdict;
-        }
+    if found.look != 0
+        && let Some(verdict) = vector::stage(packet, found, tables)
+    {
+        return Next::Conclude(verdict);
     }
-    Verdict::within(match packet.transport {
-        Transport::Tcp if packet.is_syn() => return syn::stage(packet, found, tables),
-        Transport::Tcp => return guard::stage(packet, found, tables),
+    by_transport(packet, found, tables)
+}
+
+#[inline(always)]
+fn by_transport<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Next {
+    Next::Conclude(Verdict::within(match packet.transport {
+        Transport::Tcp if packet.is_syn() => match syn::is_unseen(found, tables) {
+            true => Reason::AddressRate,
+            false => return Next::Syn,
+        },
+        Transport::Tcp => return Next::Segment,
         Transport::Udp => Reason::Udp,
         Transport::Icmp => Reason::Icmp,
         Transport::LaterFragment => Reason::Fragment,
         Transport::Other => Reason::Other,
-    })
+    }))
 }

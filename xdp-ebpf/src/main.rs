@@ -5,28 +5,31 @@
 
 mod account;
 mod clock;
+mod frame;
 mod handshake;
 mod lists;
 mod maps;
 mod options;
 mod sample;
 mod socket;
+mod steps;
 mod vectors;
 mod verifier;
 mod word;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use aya_log_ebpf::info;
-use maps::{Examined, KernelTables, XdpFrame};
-use xdp_common::{Action, Address, Reason};
-use xdp_ebpf::{Judgement, reply::Write, tally};
+use frame::XdpFrame;
+use maps::{Examined, KernelTables};
+use xdp_common::{Action, Address, Reason, Settings};
+use xdp_ebpf::{reply::Write, tally};
 
 /// The licence that the kernel checks before it lends GPL-only helpers.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "license")]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-/// One packet.
+/// One packet, from its parser to its verdict in one function: calls would cost it a fourth of its time.
 #[xdp(frags)]
 #[inline(always)]
 pub(crate) fn levee(ctx: XdpContext) -> u32 {
@@ -34,24 +37,40 @@ pub(crate) fn levee(ctx: XdpContext) -> u32 {
     let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
         return xdp_action::XDP_PASS;
     };
-    let tables = KernelTables::new(&ctx, settings);
     examined.judgement = match xdp_ebpf::parse(&XdpFrame(&ctx)) {
         Ok(packet) => {
             examined.packet = packet;
             verifier::reload();
-            xdp_ebpf::judge(&examined.packet, &tables)
+            xdp_ebpf::judge(&examined.packet, &KernelTables::new(&ctx, settings))
         }
-        Err(reason) => Judgement::of_nobody(reason),
+        Err(reason) => xdp_ebpf::Judgement::of_nobody(reason),
     };
     verifier::reload();
-    // Anew, for the verifier: what the judge had looked up already would be as many ways from here.
-    let tables = KernelTables::new(&ctx, settings);
+    answer_or_finish(&ctx, settings, examined)
+}
+
+/// The same packet, judged in steps: for kernels whose verifier refuses to walk through [`levee`].
+#[xdp(frags)]
+#[inline(always)]
+pub(crate) fn levee_steps(ctx: XdpContext) -> u32 {
+    if steps::read(&ctx) {
+        steps::judge(&ctx);
+    }
+    let (Some(settings), Some(examined)) = (maps::settings(), maps::examined()) else {
+        return xdp_action::XDP_PASS;
+    };
+    answer_or_finish(&ctx, settings, examined)
+}
+
+/// What follows a judgement.
+#[inline(always)]
+fn answer_or_finish(ctx: &XdpContext, settings: &'static Settings, examined: &mut Examined) -> u32 {
     if examined.judgement.reason.action() == Action::Reply {
-        maps::go_on_to_answer(&ctx);
+        maps::go_on_to_answer(ctx);
         // Whoever loaded this program gave it no other to go on to.
         examined.judgement.reason = Reason::Retry;
     }
-    finish(&ctx, &tables, examined)
+    finish(ctx, &KernelTables::new(ctx, settings), examined)
 }
 
 /// The answer to a packet that `levee` judged, as a program of its own: both need most of the stack that there is, and

@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray},
 };
 use xdp_common::{
-    AddressCpu, AddressPolicy,
+    AddressCpu, AddressPolicy, Admission,
     group::GroupEntry,
     vector::{VECTORS, VectorBucket, VectorLimit, VectorLocal},
 };
@@ -20,30 +20,40 @@ static GROUPS: Array<GroupEntry> = Array::pinned(64, 0);
 
 /// By element of POLICIES and vector. Written by the agent before the element holds, read only where the policy says so.
 #[map]
-static VECTOR_LIMITS: Array<VectorLimit> = Array::pinned(41_610, 0);
+pub(crate) static VECTOR_LIMITS: Array<VectorLimit> = Array::pinned(41_610, 0);
 
 /// By slot and vector: the buckets, shared by all CPUs through compare-and-swap, once a batch.
 #[map]
-static VECTOR_RATE: Array<VectorBucket> = Array::pinned(20_805, 0);
+pub(crate) static VECTOR_RATE: Array<VectorBucket> = Array::pinned(20_805, 0);
 
 /// By slot and vector: what each CPU holds of them.
 #[map]
-static VECTOR_CPU: PerCpuArray<VectorLocal> = PerCpuArray::pinned(20_805, 0);
+pub(crate) static VECTOR_CPU: PerCpuArray<VectorLocal> = PerCpuArray::pinned(20_805, 0);
 
-/// [`xdp_common::Admission`] as numbers, which can cross a call.
-const WITHIN: u32 = 0;
+/// [`Admission`] as numbers, which can cross a call.
+pub(crate) const WITHIN: u32 = 0;
 pub(crate) const OVER_ADDRESS: u32 = 1;
 pub(crate) const OVER_GROUP: u32 = 2;
 
+/// [`Admission`] of such a number.
+#[inline(always)]
+pub(crate) fn admission(number: u32) -> Admission {
+    match number {
+        OVER_ADDRESS => Admission::OverAddress,
+        OVER_GROUP => Admission::OverGroup,
+        _ => Admission::Within,
+    }
+}
+
 /// The element of POLICIES that holds for a group (its number plus 1); 0 for none.
 #[inline(always)]
-fn group_element(group: u32) -> u32 {
+pub(crate) fn group_element(group: u32) -> u32 {
     GROUPS.get(group.wrapping_sub(1)).map_or(0, |entry| entry.policy)
 }
 
 /// A group's policy, what all CPUs share of it, and what this CPU has of it.
 #[inline(always)]
-fn group_of(group: u32) -> Option<(&'static AddressPolicy, SharedAddress<KernelWord>, *mut AddressCpu)> {
+pub(crate) fn group_of(group: u32) -> Option<(&'static AddressPolicy, SharedAddress<KernelWord>, *mut AddressCpu)> {
     let policy = maps::policy(group_element(group))?;
     let shared = maps::address_rate(policy.slot)?;
     Some((policy, shared, maps::address_cpu(policy.slot)?))

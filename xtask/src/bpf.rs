@@ -9,11 +9,13 @@
 
 mod command;
 mod embed;
+mod paths;
 mod probe;
 mod toolchain;
 
 pub use command::{Machine, Task, compile};
 pub use embed::{embed, workspace_root};
+pub use paths::{path_flags, renamed_paths};
 pub use probe::find_program;
 pub use toolchain::{Compiler, Facts, LLVM_MAJOR, Linker, Missing, Origin, Toolchain, Version, decide};
 

@@ -20,7 +20,7 @@ pub(crate) struct Args {}
 type Check = (&'static str, fn() -> Result<()>);
 
 const CHECKS: &[Check] = &[
-    ("tidy", || tidy::main(&tidy::Args {})),
+    ("tidy", || tidy::main(&tidy::Args::default())),
     ("rustfmt", || run(cargo().args(["fmt", "--all", "--check"]))),
     ("Cargo.lock", || {
         run(cargo().args(["update", "--workspace", "--locked", "--quiet"]))

@@ -5,9 +5,15 @@ mod build;
 mod check;
 mod demo;
 mod deny;
+mod dist;
+mod fuzz;
+mod kernels;
 mod lab;
+mod releases;
+mod reproduce;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 
@@ -31,8 +37,12 @@ enum Task {
     Tidy(tidy::Args),
     Deny(deny::Args),
     Test(test::Args),
+    Fuzz(fuzz::Args),
     Demo(demo::Args),
     Bench(bench::Args),
+    Soak(soak::Args),
+    Dist(dist::Args),
+    Reproduce(reproduce::Args),
 }
 
 fn main() -> ExitCode {
@@ -43,8 +53,12 @@ fn main() -> ExitCode {
         Task::Tidy(args) => tidy::main(&args),
         Task::Deny(args) => deny::main(&args),
         Task::Test(args) => test::main(&args),
+        Task::Fuzz(args) => fuzz::main(&args),
         Task::Demo(args) => demo::main(&args),
         Task::Bench(args) => bench::main(&args),
+        Task::Soak(args) => soak::main(&args),
+        Task::Dist(args) => dist::main(&args),
+        Task::Reproduce(args) => reproduce::main(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,14 @@
 //! `cargo xtask setup`: installs what is missing, and says what and why.
 
 mod apply;
+mod browser;
 mod plan;
 
 use anyhow::{Result, bail};
 use xtask::bpf::{self, Toolchain};
 
-use self::plan::Machine;
+use self::plan::{Machine, Step};
+pub(crate) use self::plan::{Tool, tool};
 use crate::run::announce;
 
 /// Install what is missing for building and testing.
@@ -38,6 +40,42 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 /// When something is missing and cannot be installed.
 pub(crate) fn ensure() -> Result<Toolchain> {
     prepare(&Machine::gather())
+}
+
+/// Makes sure that programs are there which only one task needs; says nothing when they are.
+///
+/// # Errors
+///
+/// When one is missing and cannot be installed.
+pub(crate) fn ensure_tools(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| tool.is_missing()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    let reasons: Vec<String> = missing
+        .iter()
+        .map(|tool| format!("{}: {}", tool.program, tool.reason))
+        .collect();
+    let machine = Machine::gather();
+    if !machine.apt || !machine.root {
+        bail!(
+            "missing, and only root may install them, with apt-get: {} ({})",
+            packages.join(" "),
+            reasons.join(", ")
+        );
+    }
+    let step = Step::Packages {
+        packages,
+        reason: reasons.join(", "),
+    };
+    announce(&step.to_string());
+    apply::apply(&step)?;
+    match tools.iter().find(|tool| tool.is_missing()) {
+        Some(tool) => bail!("{} was installed, and yet there is no {}", tool.package, tool.program),
+        None => Ok(()),
+    }
 }
 
 fn prepare(machine: &Machine) -> Result<Toolchain> {

@@ -3,8 +3,10 @@
 mod links;
 mod rust;
 mod text;
+mod threats;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -15,9 +17,13 @@ use xtask::bpf;
 /// Check the rules of this repository that no other tool knows.
 ///
 /// Every source file says what it is for; every `unsafe` says why it is sound; no exception from a lint without a
-/// reason; no unfinished code; links between documents resolve; no paths of one particular machine.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+/// reason; no unfinished code; links between documents resolve; the tests that the threat model names are there; no paths of one particular machine.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Args {
+    /// Print how many places of each package say `unsafe`, each of which says why, and check nothing
+    #[arg(long)]
+    count_unsafe: bool,
+}
 
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +44,11 @@ impl Problem {
     }
 }
 
-pub(crate) fn main(_: &Args) -> Result<()> {
+pub(crate) fn main(args: &Args) -> Result<()> {
     let root = bpf::workspace_root();
+    if args.count_unsafe {
+        return count_unsafe(&root);
+    }
     let mut problems = 0;
     for file in files(&root)? {
         let relative = file.strip_prefix(&root).unwrap_or(&file);
@@ -58,6 +67,25 @@ pub(crate) fn main(_: &Args) -> Result<()> {
     Ok(())
 }
 
+/// Prints a table for docs/reliability.md.
+fn count_unsafe(root: &Path) -> Result<()> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for file in files(root)? {
+        let relative = file.strip_prefix(root).unwrap_or(&file);
+        let is_rust = relative.extension().is_some_and(|extension| extension == "rs");
+        let Some(package) = relative.iter().next().filter(|_| is_rust) else {
+            continue;
+        };
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        *counts.entry(package.to_string_lossy().into_owned()).or_default() += rust::unsafe_places(&text);
+    }
+    println!("| directory | places that say `unsafe` |\n| --- | --- |");
+    for (package, count) in counts {
+        println!("| `{package}` | {count} |");
+    }
+    Ok(())
+}
+
 /// All problems of one file, in the order of its lines.
 fn check(root: &Path, relative: &Path, text: &str) -> Vec<Problem> {
     let mut problems = text::check(text);
@@ -65,6 +93,9 @@ fn check(root: &Path, relative: &Path, text: &str) -> Vec<Problem> {
         Some("rs") => problems.extend(rust::check(text)),
         Some("md") => problems.extend(links::check(root, relative, text)),
         _ => {}
+    }
+    if relative == Path::new(threats::DOCUMENT) {
+        problems.extend(threats::check(root, text));
     }
     problems.sort_by_key(|problem| problem.line);
     problems

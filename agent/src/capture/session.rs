@@ -156,9 +156,13 @@ fn listen(
                 });
             }
             Err(error) => {
-                let way_out = match error.kind() {
-                    std::io::ErrorKind::PermissionDenied => "; give the agent CAP_NET_RAW",
-                    _ => "",
+                let forbidden = error.kind() == std::io::ErrorKind::PermissionDenied
+                    // What systemd's RestrictAddressFamilies= answers.
+                    || error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT);
+                let way_out = if forbidden {
+                    "; give the agent CAP_NET_RAW (levee.service: see captures.conf among its examples)"
+                } else {
+                    ""
                 };
                 let text = format!(
                     "what passed at {interface} is missing: a packet socket cannot be opened there: {error}{way_out}"

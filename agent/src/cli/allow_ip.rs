@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use reqwest::Method;
 
-use super::{context::Context, direct::as_target, print};
+use super::{context::Context, direct::as_target, print, scope::Whom};
 use crate::{
     config::{prefix, units::Ttl},
     control::api::{AllowRequest, Done},
@@ -16,7 +16,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   agent allow-ip 192.0.2.10 --reason 'monitoring'
-  agent allow-ip 198.51.100.0/28 --ttl 2h")]
+  agent allow-ip 198.51.100.0/28 --ttl 2h
+  agent allow-ip 192.0.2.10 --fleet               on all nodes")]
 pub(super) struct Args {
     /// Address or prefix, IPv4 or IPv6
     #[arg(value_name = "ADDR|CIDR", value_parser = prefix::parse)]
@@ -30,6 +31,8 @@ pub(super) struct Args {
     /// Past the guard rail of prefixes wider than /8 (IPv6: /20)
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    whom: Whom,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
@@ -38,6 +41,8 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         ttl: args.ttl,
         reason: args.reason,
         force: args.force,
+        scope: args.whom.scope(),
+        automatic: args.whom.automatic,
     };
     let done: Done = context
         .agent()

@@ -22,11 +22,26 @@ use crate::{
 /// Sysctls that the agent set (verify.set_sysctls) are put back as they were. Blocks, allows, thresholds and rungs stay in the
 /// ledger and are put back by the next `agent run`. Works while the agent is dead.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+#[command(after_help = "Examples:
+  agent detach
+  agent detach --if-attached             in scripts: where nothing is attached, all is well
 
-pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> {
+Exit codes: 0 taken off, 1 nothing was attached (not with --if-attached), or it failed.")]
+pub(super) struct Args {
+    /// Nothing to take off is no failure
+    #[arg(long)]
+    if_attached: bool,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let done: Done = match context.agent_if_running().await? {
         Some(agent) => agent.send_json(Method::POST, "/v1/detach", &()).await?,
+        None if args.if_attached && kernel::anything_pinned(&context.file_or_defaults().kernel.bpffs).is_err() => {
+            Done {
+                message: "nothing was attached".to_owned(),
+                ..Done::default()
+            }
+        }
         None => without_agent(context)?,
     };
     print::done(&done, context.json)

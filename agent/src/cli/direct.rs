@@ -9,11 +9,11 @@ use super::context::Context;
 use crate::{
     apply::apply,
     clock::Now,
-    config::{Config, ConfigFile, load_text, prefix},
+    config::{Config, ConfigFile, fleet::Scope, load_text, prefix},
     control::{
         api::{
-            BlockRequest, Done, GroupView, LargeListView, ListView, ListenersView, RemoveRequest, RungRequest,
-            RungView, StatusView,
+            BlockRequest, Done, ExplainRequest, ExplainView, GroupView, LargeListView, ListView, ListenersView,
+            RemoveRequest, RungRequest, RungView, StatusView,
         },
         view,
     },
@@ -22,11 +22,13 @@ use crate::{
         block::{self, Effect},
         rung, unblock,
     },
+    explain::{Facts, probe, story},
+    fleet,
     host::{HostFacts, Sysctls},
-    kernel::Kernel,
+    kernel::{Explainer, Kernel},
     lock::Lock,
     overrides::Overrides,
-    tables::{Blackhole, KernelTables as _, ListAction, ListEntry},
+    tables::{Blackhole, Explains as _, KernelTables as _, ListAction, ListEntry, ListHead},
 };
 
 /// What everybody must know who gets an answer without a daemon.
@@ -36,6 +38,10 @@ pub(super) const NOT_RUNNING: &str = "the agent is not running: this comes strai
 const WRITTEN: &str = "the agent is not running: written straight to the kernel's maps; it holds now, and the agent takes it \
      over into its ledger, without the reason, when it is back";
 
+/// What a change without a daemon means in a fleet whose commands are for all nodes.
+const HERE_ALONE: &str =
+    "it holds on this node alone, although fleet.commands says \"fleet\": only a running agent tells the others";
+
 /// The pinned maps, and what is known besides.
 pub(super) struct Direct {
     kernel: Kernel,
@@ -44,6 +50,8 @@ pub(super) struct Direct {
     list: std::collections::BTreeMap<IpNet, ListAction>,
     /// Who asked for what is not known here.
     nothing: Overrides,
+    /// Where the fleet's etcd is.
+    stores: Vec<IpAddr>,
     now: Now,
     /// Held while maps are written, so that no daemon starts in between.
     _lock: Option<Lock>,
@@ -80,12 +88,14 @@ impl Direct {
             .transpose()?;
         let host = HostFacts::read().await?;
         let list = configured_list(context, &host);
+        let stores = fleet::stores::addresses(&file.fleet.endpoints).await;
         Ok(Self {
             kernel,
             host,
             file,
             list,
             nothing: Overrides::default(),
+            stores,
             now: Now::read(),
             _lock: lock,
         })
@@ -124,6 +134,35 @@ impl Direct {
         view::listeners_of(self.kernel.listeners(), &Sysctls::read())
     }
 
+    /// `explain`.
+    pub(super) fn explain(&self, request: &ExplainRequest) -> Result<ExplainView, Refusal> {
+        let kernel = KernelState::read(&self.kernel)?;
+        let probe = probe::of(request, |address| kernel.addresses.contains_key(&address))?;
+        let explainer = Explainer::at(&self.file.kernel.bpffs);
+        let explanations = explainer.explain(&probe.frame(probe::sequence()?))?;
+        let lists: Vec<ListHead> = self.kernel.lists()?.into_iter().map(|list| list.head).collect();
+        let facts = Facts {
+            now: self.now,
+            kernel: &kernel,
+            overrides: &self.nothing,
+            otherwise: view::UNKNOWN,
+            meter: None,
+            lists: &lists,
+            links: &self.kernel.links()?,
+        };
+        story(&probe, &explanations, request.interface.as_deref(), &facts)
+    }
+
+    /// What a change comes with that went straight to the maps.
+    fn with_warning(&self, mut done: Done) -> Done {
+        done.warnings.push(WRITTEN.to_owned());
+        let fleet = &self.file.fleet;
+        if !fleet.endpoints.is_empty() && fleet.commands == Scope::Fleet {
+            done.warnings.push(HERE_ALONE.to_owned());
+        }
+        done
+    }
+
     /// `rung`.
     pub(super) fn set_rung(&mut self, request: &RungRequest) -> Result<Done, Refusal> {
         let before = KernelState::read(&self.kernel)?;
@@ -135,7 +174,7 @@ impl Direct {
             }
         }
         apply(&mut self.kernel, &before, &after)?;
-        Ok(with_warning(decision.done))
+        Ok(self.with_warning(decision.done))
     }
 
     /// `block-ip`.
@@ -152,7 +191,7 @@ impl Direct {
             }
         }
         apply(&mut self.kernel, &before, &after)?;
-        Ok(with_warning(decision.done))
+        Ok(self.with_warning(decision.done))
     }
 
     /// `unblock-ip`.
@@ -172,7 +211,7 @@ impl Direct {
         }
         set_blackholes(&mut after, &removal.blackholes, None);
         apply(&mut self.kernel, &before, &after)?;
-        Ok(with_warning(removal.done))
+        Ok(self.with_warning(removal.done))
     }
 
     fn world<'a>(&'a self, kernel: &'a KernelState) -> World<'a> {
@@ -183,6 +222,9 @@ impl Direct {
             config_list: &self.list,
             block_ttl: self.file.block_ttl,
             overrides: &self.nothing,
+            upstream: None,
+            elsewhere: &[],
+            stores: &self.stores,
         }
     }
 }
@@ -201,11 +243,6 @@ fn set_blackholes(state: &mut KernelState, addresses: &[IpAddr], blackhole: Opti
             state.blackhole = blackhole;
         }
     }
-}
-
-fn with_warning(mut done: Done) -> Done {
-    done.warnings.push(WRITTEN.to_owned());
-    done
 }
 
 /// A prefix as a request carries it.

@@ -3,7 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use reqwest::Method;
 
-use super::{context::Context, print};
+use super::{context::Context, print, scope::Whom};
 use crate::{
     config::units::Ttl,
     control::api::{Done, ModeRequest, ModeView},
@@ -18,7 +18,8 @@ use crate::{
   agent mode get
   agent mode set enforce                      drop what breaks a rule, from the next packet on
   agent mode set monitor --ttl 10m            count only, for ten minutes
-  agent mode set configured                   back to what the configuration says"
+  agent mode set configured                   back to what the configuration says
+  agent mode set enforce --fleet              on all nodes of the fleet"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -39,6 +40,8 @@ enum What {
         /// Why, for colleagues and for the ledger
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        #[command(flatten)]
+        whom: Whom,
     },
 }
 
@@ -56,15 +59,25 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let agent = context.agent().await?;
     match args.what {
         What::Get => show(&agent.get("/v1/mode", &()).await?, context),
-        What::Set { mode, ttl, reason } => {
+        What::Set {
+            mode,
+            ttl,
+            reason,
+            whom,
+        } => {
             let mode = match mode {
                 Choice::Monitor => Some(Mode::Monitor),
                 Choice::Enforce => Some(Mode::Enforce),
                 Choice::Configured => None,
             };
-            let done: Done = agent
-                .send_json(Method::PUT, "/v1/mode", &ModeRequest { mode, ttl, reason })
-                .await?;
+            let request = ModeRequest {
+                mode,
+                ttl,
+                reason,
+                scope: whom.scope(),
+                automatic: whom.automatic,
+            };
+            let done: Done = agent.send_json(Method::PUT, "/v1/mode", &request).await?;
             print::done(&done, context.json)
         }
     }

@@ -4,6 +4,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub(super) use crate::plain::{clean, rate, share};
 use crate::{
     control::api::{Done, OriginView},
     decide::say,
@@ -51,29 +52,6 @@ pub(super) fn print(table: &Table) {
     }
 }
 
-/// Text from elsewhere, without what a terminal would obey.
-pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
-}
-
-/// A rate for people: three digits and a scale.
-pub(super) fn rate(per_second: f64) -> String {
-    match per_second {
-        rate if rate >= 999_500_000.0 => format!("{:.2}G", rate / 1e9),
-        rate if rate >= 999_500.0 => format!("{:.2}M", rate / 1e6),
-        rate if rate >= 999.5 => format!("{:.1}k", rate / 1e3),
-        rate if rate >= 9.95 || rate == 0.0 => format!("{rate:.0}"),
-        rate => format!("{rate:.1}"),
-    }
-}
-
-/// A share (0 to 1) for people.
-pub(super) fn share(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
 /// An end for people.
 pub(super) fn until(until: Option<Timestamp>) -> String {
     until.map_or_else(|| "-".to_owned(), say::instant)
@@ -86,30 +64,4 @@ pub(super) fn origin(origin: &OriginView) -> [String; 3] {
         origin.since.map_or_else(|| "-".to_owned(), say::instant),
         origin.reason.as_deref().map_or_else(|| "-".to_owned(), clean),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rates_are_short() {
-        for (value, text) in [
-            (0.0, "0"),
-            (0.5, "0.5"),
-            (12.3, "12"),
-            (999.0, "999"),
-            (1234.0, "1.2k"),
-            (99_960.0, "100.0k"),
-            (1.5e6, "1.50M"),
-            (2.5e9, "2.50G"),
-        ] {
-            assert_eq!(rate(value), text);
-        }
-    }
-
-    #[test]
-    fn no_escape_sequence_reaches_the_terminal() {
-        assert_eq!(clean("a\u{1b}[31mb\nc"), "a\u{fffd}[31mb\u{fffd}c");
-    }
 }

@@ -8,10 +8,12 @@ use super::{
     context::Context,
     direct::{Direct, NOT_RUNNING, as_target},
     print,
+    scope::Whom,
 };
 use crate::{
     config::{prefix, units::Ttl},
     control::api::{AutomaticView, Done, RungRequest, RungView},
+    decide::Refusal,
     tables::Rung,
 };
 
@@ -26,7 +28,9 @@ use crate::{
   agent rung 203.0.113.7                       one of them
   agent rung 203.0.113.7 verify --ttl 30m      make unknown sources prove themselves now
   agent rung 203.0.113.7 known                 admit only who was here lately, for block_ttl
-  agent rung 203.0.113.7 auto                  let it take its rung by itself again")]
+  agent rung 203.0.113.7 upstream --ttl 1h     have the network above drop it; see `agent upstream`
+  agent rung 203.0.113.7 auto                  let it take its rung by itself again
+  agent rung 203.0.113.7 verify --fleet        on all nodes of the fleet")]
 pub(super) struct Args {
     /// Protected address, or a prefix that holds some
     #[arg(value_name = "ADDR|CIDR", value_parser = prefix::parse)]
@@ -40,6 +44,11 @@ pub(super) struct Args {
     /// Why, for colleagues and for the ledger
     #[arg(long, value_name = "TEXT", requires = "rung")]
     reason: Option<String>,
+    /// Past the guard rails of upstream: its budget, and that some address must stay announced as reachable
+    #[arg(long, requires = "rung")]
+    force: bool,
+    #[command(flatten)]
+    whom: Whom,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -57,8 +66,7 @@ enum Choice {
     /// Refused: says which command does it
     #[value(hide = true)]
     Blackhole,
-    /// Refused: says why
-    #[value(hide = true)]
+    /// Nothing new gets in here, and the network above is asked to drop it (needs [upstream])
     Upstream,
 }
 
@@ -78,6 +86,13 @@ impl Choice {
 
 pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let (Some(target), Some(choice)) = (args.target, args.rung) else {
+        if args.whom.is_given() {
+            return Err(Refusal::invalid(
+                "--fleet, --local and --automatic belong to a rung that is forced or given back",
+                "name the rung, such as `agent rung 203.0.113.7 verify --fleet`, or leave them out",
+            )
+            .into());
+        }
         return show(args.target, context).await;
     };
     let request = RungRequest {
@@ -85,10 +100,16 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         rung: choice.rung(),
         ttl: args.ttl,
         reason: args.reason,
+        force: args.force,
+        scope: args.whom.scope(),
+        automatic: args.whom.automatic,
     };
     let done: Done = match context.agent_if_running().await? {
         Some(agent) => agent.send_json(Method::PUT, "/v1/rungs", &request).await?,
-        None => Direct::to_write(context).await?.set_rung(&request)?,
+        None => {
+            args.whom.without_agent()?;
+            Direct::to_write(context).await?.set_rung(&request)?
+        }
     };
     print::done(&done, context.json)
 }

@@ -17,6 +17,8 @@ const AT_MOST: usize = 20;
 ///
 /// Yes, when no attack goes on and less than half its SYN rate arrived for the cooldown (ladder.calm of the configuration).
 /// What arrives at a blackholed address counts although it is dropped. Needs a running agent, which has watched meanwhile.
+/// In a fleet no other node may report it attacked either, and all nodes together must get less than half its SYN rate. A node
+/// that is cut off from its fleet says so and answers for itself.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   agent safe 203.0.113.7                                       yes or no, and why

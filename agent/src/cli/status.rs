@@ -48,6 +48,11 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
         interfaces.join(", ")
     };
     lines.push(("Interfaces", interfaces));
+    let unprotected = status.unprotected.iter();
+    lines.extend(unprotected.map(|off| {
+        let since = say::instant(off.since);
+        ("Unprotected", format!("{} since {since}: {}", off.interface, off.why))
+    }));
     let groups = match status.groups {
         0 => String::new(),
         1 => ", 1 group".to_owned(),
@@ -56,6 +61,10 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     lines.push(("Protected", format!("{} addresses{groups}", status.protected)));
     if let Some(detection) = &status.detection {
         lines.extend(detected(detection));
+    }
+    if let Some(fleet) = &status.fleet {
+        let node = fleet.node.as_deref().unwrap_or_default();
+        lines.push(("Fleet", super::fleet::sentence(fleet, node)));
     }
     lines.push(("Over rate", say::some_of(&status.over_rate)));
     lines.push(("Verifying", say::some_of(&status.verifying)));
@@ -97,6 +106,7 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     if let Some(daemon) = &status.daemon {
         let health = daemon.ledger.problem.as_deref().unwrap_or("healthy");
         lines.push(("Ledger", format!("{}: {health}", daemon.ledger.path.display())));
+        lines.extend(daemon.privileges.iter().map(|kept| ("Rights", kept.sentence())));
     }
     lines.extend(
         status

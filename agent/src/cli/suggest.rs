@@ -150,5 +150,7 @@ fn request(suggestion: &Suggestion, ttl: Option<Ttl>) -> ThresholdRequest {
         },
         ttl,
         reason: Some(format!("suggested from {} hours of what is usual", suggestion.hours)),
+        scope: None,
+        automatic: false,
     }
 }

@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use reqwest::Method;
 
-use super::{context::Context, print, suggest};
+use super::{context::Context, print, scope::Whom, suggest};
 use crate::{
     config::units::{BitRate, Burst, PacketRate, Rate, Ttl},
-    control::api::{Done, TargetQuery, ThresholdRequest, ThresholdView},
+    control::api::{Done, ThresholdRequest, ThresholdView, UnsetRequest},
     overrides::ThresholdTarget,
     vectors::{VectorOverride, VectorsOverride},
 };
@@ -25,6 +25,7 @@ Examples:
   agent threshold set 203.0.113.0/24 --syn-rate 200k/s
   agent threshold set source --syn-rate 200/s
   agent threshold suggest
+  agent threshold set 203.0.113.7 --syn-rate 20k/s --fleet
   agent threshold unset 203.0.113.7"
 )]
 pub(super) struct Args {
@@ -57,12 +58,16 @@ enum What {
         /// Why, for colleagues and for the ledger
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        #[command(flatten)]
+        whom: Whom,
     },
     Suggest(suggest::Args),
     /// Go back to the configuration's threshold
     Unset {
         /// One protected address, the prefix of a group, `address` or `source`
         target: ThresholdTarget,
+        #[command(flatten)]
+        whom: Whom,
     },
 }
 
@@ -135,6 +140,7 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
             vectors,
             ttl,
             reason,
+            whom,
         } => {
             let request = ThresholdRequest {
                 target: target.to_string(),
@@ -143,15 +149,19 @@ pub(super) async fn run(args: Args, context: &Context) -> anyhow::Result<()> {
                 vectors: vectors.rates(),
                 ttl,
                 reason,
+                scope: whom.scope(),
+                automatic: whom.automatic,
             };
             let agent = context.agent().await?;
             agent.send_json(Method::PUT, "/v1/thresholds", &request).await?
         }
-        What::Unset { target } => {
-            let query = TargetQuery {
+        What::Unset { target, whom } => {
+            let request = UnsetRequest {
                 target: target.to_string(),
+                scope: whom.scope(),
+                automatic: whom.automatic,
             };
-            context.agent().await?.delete("/v1/thresholds", &query).await?
+            context.agent().await?.delete("/v1/thresholds", &request).await?
         }
     };
     print::done(&done, context.json)

@@ -11,10 +11,13 @@ use super::Problem;
 #[schemars(inline)]
 pub struct Captures {
     /// Headers of each attack at most; 0 for none. They come from `samples`.
+    #[schemars(range(min = 0, max = 5_000))]
     pub headers: u32,
     /// Files at most, one for each attack, below captures/ in state.directory. The oldest go first.
+    #[schemars(range(min = 1, max = 100_000))]
     pub files: u32,
     /// MiB of all of them at most.
+    #[schemars(range(min = 1, max = 100_000))]
     pub mebibytes: u32,
 }
 

@@ -22,9 +22,11 @@ pub struct DetectSection {
     pub hold: Span,
     /// SYNs that no completed handshake answers for are an attack above this share of the address's
     /// SYN threshold: 1 to 100 percent.
+    #[schemars(range(min = 1, max = 100))]
     pub threshold_percent: u32,
     /// Once it is known what is usual for an address: above this share of the threshold and above
     /// all that is usual at this time of day: 1 to 100 percent.
+    #[schemars(range(min = 1, max = 100))]
     pub usual_percent: u32,
     /// Fewer such SYNs per second are never an attack.
     pub least_syn_rate: Rate,
@@ -35,6 +37,7 @@ pub struct DetectSection {
     pub unknown_vector_rate: Rate,
     /// UDP, ICMP, other protocols or fragments are an attack above so many times the busiest usual
     /// hour: 2 to 100.
+    #[schemars(range(min = 2, max = 100))]
     pub vector_factor: u32,
     /// Fewer packets per second over a limit of UDP, ICMP, other protocols, fragments or TCP,
     /// reflected, or malformed are never an attack.
@@ -43,6 +46,7 @@ pub struct DetectSection {
     pub receive_drop_rate: Rate,
     /// .. or when its busiest CPU spends more than this share of its time in softirqs, where packets
     /// are received: 1 to 100 percent. It can protect nobody then: ask upstream.
+    #[schemars(range(min = 1, max = 100))]
     pub softirq_percent: u32,
 }
 

@@ -108,6 +108,22 @@ mod tests {
     use super::*;
     use crate::config::file::ConfigFile;
 
+    /// Settings without a default: what is shown of them is an example.
+    const OPTIONAL: [&str; 12] = [
+        "group",
+        "view_group",
+        "token",
+        "next_hop4",
+        "next_hop6",
+        "flowspec_rate",
+        "node",
+        "ca",
+        "cert",
+        "key",
+        "user",
+        "password",
+    ];
+
     /// The example with every setting but the optional sections taken out of its comment.
     fn uncommented() -> String {
         let mut in_optional_section = false;
@@ -115,7 +131,7 @@ mod tests {
         for line in example().lines() {
             in_optional_section |= line.starts_with("#[[");
             in_optional_section &= !line.is_empty();
-            let optional = in_optional_section || line.starts_with("#group ");
+            let optional = in_optional_section || OPTIONAL.iter().any(|key| line.starts_with(&format!("#{key} ")));
             match line.strip_prefix('#') {
                 Some(setting) if !setting.starts_with(' ') && !optional => lines.push(setting.to_owned()),
                 _ => lines.push(line.to_owned()),

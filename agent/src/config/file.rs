@@ -9,9 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     captures::Captures,
     detect::DetectSection,
+    fleet::FleetSection,
     ladder::{LadderOverride, LadderSection},
     notify::NotifySection,
+    page::PageSection,
+    privileges::Privileges,
     units::{Amplification, Burst, Interval, Rate, Span, Ttl},
+    upstream::UpstreamSection,
 };
 use crate::{
     ladder::{HighestRung, MethodChoice},
@@ -54,10 +58,17 @@ pub struct ConfigFile {
     /// How an address over its rate makes SYNs prove their sources, so that customers stay in and
     /// forged sources stay out.
     pub verify: Verify,
-    /// How far addresses climb by themselves when what the kernel side does is not enough, and how they
-    /// come down again. The rungs, the lowest first: observe, limit, verify, known, blackhole, upstream.
-    /// What people force (`agent rung`, `agent block-ip`) always wins.
+    /// How far addresses climb by themselves when what the kernel side does is not enough, and how
+    /// they come down again. The rungs, the lowest first: observe, limit, verify, known, blackhole,
+    /// upstream. What people force (`agent rung`, `agent block-ip`) always wins.
     pub ladder: LadderSection,
+    /// Asks the network above to drop what goes to an address, through BIRD 2 on this host: the rung
+    /// upstream.
+    pub upstream: UpstreamSection,
+    /// Makes one of many load balancers, by an etcd that all of them reach (docs/fleet.md): what is
+    /// decided for the fleet holds on every node, and an attack that is thin on each node and large
+    /// in sum is seen.
+    pub fleet: FleetSection,
     /// One section for each address that differs from thresholds.address, from verify or from ladder.
     pub address: Vec<AddressOverride>,
     /// One section for each large list of sources, read from a file or a URL: see `agent lists`. The
@@ -78,6 +89,11 @@ pub struct ConfigFile {
     pub control: Control,
     /// Prometheus metrics.
     pub metrics: Metrics,
+    /// The web page: what is attacked, by what and what is done, for a browser. It only shows, unless a
+    /// token is set; see docs/page.md.
+    pub page: PageSection,
+    /// What the agent gives up of its own rights once it protects; see docs/install.md.
+    pub privileges: Privileges,
     /// What survives a restart and a reboot.
     pub state: State,
     /// Where things are kept in the kernel.
@@ -107,13 +123,17 @@ impl Default for ConfigFile {
             thresholds: Thresholds::default(),
             verify: Verify::default(),
             ladder: LadderSection::default(),
+            upstream: UpstreamSection::default(),
+            fleet: FleetSection::default(),
             address: Vec::new(),
             list: Vec::new(),
             group: Vec::new(),
             detect: DetectSection::default(),
             notify: Vec::new(),
             control: Control::default(),
+            privileges: Privileges::default(),
             metrics: Metrics::default(),
+            page: PageSection::default(),
             state: State::default(),
             kernel: Kernel::default(),
             limits: Limits::default(),
@@ -417,6 +437,11 @@ pub struct ListSection {
     #[schemars(extend("examples" = [0]))]
     #[serde(default)]
     pub max_invalid: u32,
+    /// It may hold more than half of the Internet, as one of "everybody but us" does. A version of
+    /// another list that does is refused, and the last good one stays.
+    #[schemars(extend("examples" = [false]))]
+    #[serde(default)]
+    pub wide: bool,
     /// Reading it may take so long: 1s to 1h.
     #[schemars(extend("examples" = ["30s"]))]
     #[serde(default = "ListSection::timeout")]
@@ -444,10 +469,17 @@ impl ListSection {
 pub struct Control {
     /// Path of the Unix socket. Its mode is 0660. Changes need a restart.
     pub socket: PathBuf,
-    /// Group whose members may use the socket, besides root. Changes need a restart.
+    /// Group whose members may operate, besides root: everything that the commands of `agent` can
+    /// do. Who connects is known by the kernel's word (SO_PEERCRED, SO_PEERGROUPS), and recorded
+    /// with each command. Changes need a restart.
     #[schemars(extend("examples" = ["levee"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Group whose members may view: status, statistics, attacks, events, `agent top` and
+    /// `agent explain`. They change nothing and capture nothing. Changes need a restart.
+    #[schemars(extend("examples" = ["levee-view"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view_group: Option<String>,
 }
 
 impl Default for Control {
@@ -455,6 +487,7 @@ impl Default for Control {
         Self {
             socket: PathBuf::from("/run/levee/agent.sock"),
             group: None,
+            view_group: None,
         }
     }
 }
@@ -522,23 +555,31 @@ impl Default for Kernel {
 #[schemars(inline)]
 pub struct Limits {
     /// Protected addresses at most.
+    #[schemars(range(min = 1, max = 16_384))]
     pub addresses: u32,
     /// Groups of them at most.
+    #[schemars(range(min = 1, max = 1_024))]
     pub groups: u32,
     /// Entries of the source list (allowed and blocked prefixes together) at most.
+    #[schemars(range(min = 16, max = 1_048_576))]
     pub list_entries: u32,
     /// Prefixes of all lists together at most. While there are lists, each takes 16 bytes, used or
     /// not, besides 3 MiB; twice that for the moment in which a new version replaces one.
+    #[schemars(range(min = 1_000, max = 4_000_000))]
     pub list_prefixes: u32,
     /// Sources with an exact record at most. A source gets one when it is heavy.
+    #[schemars(range(min = 1_024, max = 1_048_576))]
     pub sources: u32,
     /// Sources that can be known (see verify.known_for) at most: a power of two. 4 bytes each.
+    #[schemars(range(min = 1_024, max = 16_777_216))]
     pub known_sources: u32,
     /// MiB of memory for SYNs that were not answered, by which their retransmissions are told: a
     /// power of two. 8 MiB serve 2 million SYNs per second.
+    #[schemars(range(min = 1, max = 1_024))]
     pub retry_memory: u32,
     /// Listening sockets (address and port) that can be told apart at most. Beyond it, connections
     /// made by cookie have no window scaling.
+    #[schemars(range(min = 16, max = 1_048_576))]
     pub listeners: u32,
 }
 
@@ -563,6 +604,7 @@ impl Default for Limits {
 #[schemars(inline)]
 pub struct Samples {
     /// Headers per second at most; 0 for none.
+    #[schemars(range(min = 0, max = 10_000))]
     pub per_second: u32,
 }
 

@@ -20,8 +20,8 @@ pub struct LadderSection {
     /// The highest rung that addresses take by themselves: "limit", "verify", "known", "blackhole" or
     /// "upstream". An address climbs one rung at a time, and only when the one below is not enough.
     /// "known" keeps new customers out and "blackhole" all new connections: both are a loss that you
-    /// choose for the sake of those who are in, or of other addresses. "upstream" can only be said so
-    /// far (see dry_run): this agent does not speak with the network above.
+    /// choose for the sake of those who are in, or of other addresses. "upstream" needs [upstream], or
+    /// is only said (see dry_run).
     pub highest: HighestRung,
     /// Rungs that are only said: an event tells when one would have been taken and why, and the address
     /// stays where it is. What stands above such a rung is only said, too. In mode "monitor" all are.
@@ -279,8 +279,8 @@ impl LadderPolicy {
         }
     }
 
-    /// What is wrong with it, told under the key of its section.
-    pub(super) fn check(&self, key: &str, poll: Interval, problems: &mut Vec<Problem>) {
+    /// What is wrong with it, told under the key of its section; `has_upstream` if there is somebody above to be asked.
+    pub(super) fn check(&self, key: &str, poll: Interval, has_upstream: bool, problems: &mut Vec<Problem>) {
         let (second, hour, day) = (
             Duration::from_secs(1),
             Duration::from_secs(3_600),
@@ -320,10 +320,10 @@ impl LadderPolicy {
                 format!("is shorter than four times poll.interval ({poll}): it would end before it is renewed"),
             );
         }
-        self.check_rungs(key, problems);
+        self.check_rungs(key, has_upstream, problems);
     }
 
-    fn check_rungs(&self, key: &str, problems: &mut Vec<Problem>) {
+    fn check_rungs(&self, key: &str, has_upstream: bool, problems: &mut Vec<Problem>) {
         let at = format!("{key}.dry_run");
         if let Some(from) = self.dry_from {
             if from == Rung::Limit {
@@ -337,10 +337,10 @@ impl LadderPolicy {
                 problems.push(Problem::new(at.clone(), format!("\"{from}\""), message));
             }
         }
-        if self.highest == Rung::Upstream && !self.is_only_said(Rung::Upstream) {
+        if self.highest == Rung::Upstream && !has_upstream && !self.is_only_said(Rung::Upstream) {
             let message = format!(
-                "lacks \"upstream\", the highest rung, and this agent does not speak with the network above: add it to {at}, or make \
-                 \"blackhole\" the highest"
+                "lacks \"upstream\", the highest rung, and there is nobody above to be asked: set up [upstream] (docs/upstream.md), add it to \
+                 {at}, or make \"blackhole\" the highest"
             );
             problems.push(Problem::without_value(at, message));
         }

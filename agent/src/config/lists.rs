@@ -53,6 +53,8 @@ pub struct List {
     pub until: Option<Timestamp>,
     /// Lines that may be no prefix.
     pub max_invalid: u32,
+    /// It may hold more than half of the Internet.
+    pub wide: bool,
     /// Time that a reading may take.
     pub timeout: Span,
 }
@@ -110,6 +112,7 @@ pub(super) fn resolve(sections: &[ListSection], problems: &mut Vec<Problem>, war
                 ttl: section.ttl,
                 until,
                 max_invalid: section.max_invalid,
+                wide: section.wide,
                 timeout: section.timeout,
             }),
         }

@@ -83,7 +83,8 @@ pub struct NotifySection {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, Secret>,
     /// Only these events; all when left out: attack_started, vector_added, attack_ended,
-    /// handshakes_falling, busy, rung_changed, host_saturated, host_recovered, notice.
+    /// handshakes_falling, busy, rung_changed, host_saturated, host_recovered, interface_lost,
+    /// interface_back, notice.
     #[schemars(extend("examples" = [["attack_started", "attack_ended"]]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
@@ -98,10 +99,12 @@ pub struct NotifySection {
     pub timeout: Span,
     /// Further attempts after one that failed, at growing distances up to half a minute: 0 to 100.
     #[schemars(extend("examples" = [10]))]
+    #[schemars(range(min = 0, max = 100))]
     #[serde(default = "NotifySection::retries")]
     pub retries: u32,
     /// Messages that wait at most: 1 to 10000. Beyond it the oldest is dropped, and counted.
     #[schemars(extend("examples" = [256]))]
+    #[schemars(range(min = 1, max = 10_000))]
     #[serde(default = "NotifySection::queue")]
     pub queue: u32,
     /// What was said last of a subject is not said again within this time.

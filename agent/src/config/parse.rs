@@ -1,5 +1,7 @@
 //! From text to [`ConfigFile`], with every problem of syntax, of key and of type found in one go.
 
+use std::sync::LazyLock;
+
 use serde_path_to_error::Segment;
 
 use super::{ConfigFile, Problem, unknown};
@@ -8,6 +10,9 @@ use super::{ConfigFile, Problem, unknown};
 const MAX_PROBLEMS: usize = 100;
 /// The section whose values may be secrets: what is wrong there is told without them.
 const SECRETS: &str = "notify";
+
+/// It is the same for every file, and takes longer to make than a file to read.
+static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(super::schema);
 
 /// The file as far as it can be read, and what is wrong with it. Keys with a wrong value are left out of the result, so
 /// that the rest can be checked too; a syntax error leaves nothing.
@@ -24,7 +29,7 @@ pub(super) fn parse(text: &str) -> (Option<ConfigFile>, Vec<Problem>) {
             );
         }
     };
-    let mut problems = unknown::find(&table, &super::schema());
+    let mut problems = unknown::find(&table, &SCHEMA);
     let mut value = toml::Value::Table(table);
     while problems.len() < MAX_PROBLEMS {
         match serde_path_to_error::deserialize::<_, ConfigFile>(value.clone()) {

@@ -11,6 +11,8 @@ pub struct Problem {
     pub value: Option<String>,
     /// What is wrong with it, and what to write instead.
     pub message: String,
+    /// It may be right a moment later, without anybody's doing: an interface that is not there yet.
+    pub may_pass: bool,
 }
 
 impl Problem {
@@ -20,6 +22,7 @@ impl Problem {
             key: key.into(),
             value: Some(value.to_string()),
             message: message.into(),
+            may_pass: false,
         }
     }
 
@@ -29,7 +32,14 @@ impl Problem {
             key: key.into(),
             value: None,
             message: message.into(),
+            may_pass: false,
         }
+    }
+
+    /// The same, as one that may pass.
+    #[must_use]
+    pub fn passing(self) -> Self {
+        Self { may_pass: true, ..self }
     }
 }
 
@@ -50,6 +60,14 @@ pub struct ConfigError {
     pub file: PathBuf,
     /// Everything that is wrong with it; never empty.
     pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// Nothing is wrong with it but what may pass by itself.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.problems.iter().all(|problem| problem.may_pass)
+    }
 }
 
 impl fmt::Display for ConfigError {

@@ -16,12 +16,17 @@ use super::{
     captures::Captures,
     detect::DetectSection,
     file::{AddressOverride, Log, Verify},
+    fleet::{self, FleetPolicy},
     groups::{self, Group},
     ladder::LadderPolicy,
     lists::List,
     notify::{self, Endpoint},
-    prefix, source_list,
+    page::{self, Page},
+    prefix,
+    privileges::Privileges,
+    source_list,
     units::{Amplification, Burst, Interval, Rate, Ttl},
+    upstream::{self, UpstreamPolicy},
 };
 use crate::{
     host::{HostFacts, can_be_protected},
@@ -96,12 +101,22 @@ pub struct Config {
     pub detect: DetectSection,
     /// How addresses that have no policy of their own go up and down the ladder.
     pub ladder: LadderPolicy,
+    /// How the network above is asked, if it can be.
+    pub upstream: Option<UpstreamPolicy>,
+    /// The other load balancers; `None` where there are none.
+    pub fleet: Option<FleetPolicy>,
     /// Control socket.
     pub socket: PathBuf,
-    /// Group of the control socket.
+    /// Group whose members may operate by the control socket.
     pub socket_group: Option<String>,
+    /// Group whose members may view by it.
+    pub view_group: Option<String>,
     /// Where metrics are served, if at all.
     pub metrics: Option<SocketAddr>,
+    /// The web page.
+    pub page: Page,
+    /// What is kept of the agent's rights.
+    pub privileges: Privileges,
     /// Directory of the ledger.
     pub state_directory: PathBuf,
     /// Mount point of the BPF file system.
@@ -138,6 +153,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     let mut resolver = Resolver {
         file,
         host,
+        has_upstream: false,
         problems: Vec::new(),
         warnings: Vec::new(),
     };
@@ -147,11 +163,16 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     resolver.check_verify();
     file.detect.check(&mut resolver.problems);
     file.captures.check(&mut resolver.problems);
+    file.privileges.check(&mut resolver.problems, &mut resolver.warnings);
+    let upstream = upstream::resolve(&file.upstream, &mut resolver.problems);
+    let fleet = fleet::resolve(&file.fleet, &mut resolver.problems);
     LadderPolicy::of(&file.ladder, file.verify.hold.duration()).check(
         "ladder",
         file.poll.interval,
+        upstream.is_some(),
         &mut resolver.problems,
     );
+    resolver.has_upstream = upstream.is_some();
     let mut protected = resolver.protected();
     resolver.apply_overrides(&mut protected);
     let list = source_list::resolve(file, &protected, &mut resolver.problems, &mut resolver.warnings);
@@ -159,6 +180,7 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
     let notify = notify::resolve(&file.notify, &mut resolver.problems, &mut resolver.warnings);
     let groups = groups::resolve(file, &protected, &mut resolver.problems);
     let metrics = resolver.metrics();
+    let page = page::resolve(&file.page, &mut resolver.problems, &mut resolver.warnings);
     let config = Config {
         path: path.to_owned(),
         mode: file.mode,
@@ -177,9 +199,14 @@ pub(super) fn resolve(file: &ConfigFile, host: &HostFacts, path: &Path) -> (Conf
         verify: file.verify.clone(),
         detect: file.detect.clone(),
         ladder: LadderPolicy::of(&file.ladder, file.verify.hold.duration()),
+        upstream,
+        fleet,
         socket: file.control.socket.clone(),
         socket_group: file.control.group.clone(),
+        view_group: file.control.view_group.clone(),
         metrics,
+        page,
+        privileges: file.privileges.clone(),
         state_directory: file.state.directory.clone(),
         bpffs: file.kernel.bpffs.clone(),
         xdp_mode: file.kernel.xdp_mode,
@@ -218,6 +245,7 @@ pub(super) fn quoted(text: &str) -> String {
 struct Resolver<'a> {
     file: &'a ConfigFile,
     host: &'a HostFacts,
+    has_upstream: bool,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -377,7 +405,7 @@ impl Resolver<'_> {
         let own = self.host.global_addresses();
         if own.is_empty() {
             let message = "this host has no global address now: name the addresses to protect instead";
-            self.problems.push(Problem::new(key, quoted(AUTO), message));
+            self.problems.push(Problem::new(key, quoted(AUTO), message).passing());
         }
         protected.extend(
             own.into_iter()
@@ -440,7 +468,9 @@ impl Resolver<'_> {
                 override_with(target, entry);
                 if entry.rung.is_some() || !entry.ladder.is_empty() {
                     let key = format!("address[{index}].ladder");
-                    target.ladder.check(&key, self.file.poll.interval, &mut self.problems);
+                    target
+                        .ladder
+                        .check(&key, self.file.poll.interval, self.has_upstream, &mut self.problems);
                 }
             } else {
                 let message = "is not protected: add it to `protect`, or remove this section";

@@ -341,7 +341,7 @@ macro_rules! unit_as_text {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": $types })
+                json_schema!({ "type": $types, "x-form": $wanted })
             }
         }
     };

@@ -134,7 +134,7 @@ mod tests {
     fn a_key_in_the_wrong_section_is_sent_to_the_right_one() {
         assert_eq!(
             messages("socket = '/x'"),
-            ["socket: there is no such key at the top of the file; there is `control.socket`"]
+            ["socket: there is no such key at the top of the file; there is `upstream.socket` and `control.socket`"]
         );
     }
 

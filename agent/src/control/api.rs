@@ -4,10 +4,26 @@
 mod attacks;
 mod capture;
 mod detection;
+mod explain;
+mod fleet;
 mod notify;
+mod overview;
+mod preview;
+mod privileges;
+mod requests;
+mod upstream;
 
 pub use capture::{CaptureLine, CaptureRequest, PacketView};
+pub use explain::{ChangeView, CpuView, ExplainRequest, ExplainView, StageView};
+pub use fleet::{DecisionView, FleetTopView, FleetView, LinkView, NodeView, QueuedView, SumView};
 pub use notify::{EndpointView, TestRequest, TestView};
+pub use overview::{AddressLine, AddressView, HostView, OverviewQuery, OverviewSort, OverviewView, ReasonRate};
+pub use preview::{PreviewRequest, PreviewView, ReachView};
+pub use privileges::PrivilegesView;
+pub use requests::{
+    AllowRequest, BlockAs, BlockRequest, ModeRequest, RemoveRequest, RungRequest, ThresholdRequest, UnsetRequest,
+};
+pub use upstream::{RouteStateView, RouteView, UpstreamView};
 
 pub use attacks::{AttackView, AttacksQuery, CommandView, EventView, EventsQuery, FollowLine};
 
@@ -20,136 +36,17 @@ use serde::{Deserialize, Serialize};
 pub use detection::DetectionView;
 
 use crate::{
-    config::units::{Burst, Rate, Ttl},
+    snapshot::Unprotected,
     tables::{Limit, LinkState, ListAction, Listener, MapFill, Method, Mode, ProgramStats, Rung},
-    vectors::{Vectors, VectorsOverride},
+    vectors::Vectors,
 };
 
-/// How a target is blocked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum BlockAs {
-    /// Drop what comes from there.
-    Source,
-    /// Blackhole: drop what is new and goes there.
-    Destination,
-}
-
-/// `POST /v1/blocks`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BlockRequest {
-    /// Address or prefix.
-    pub target: String,
-    /// How long; `block_ttl` of the configuration when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Ttl>,
-    /// Why, for the ledger and for colleagues.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Source or destination; decided by what the target is when left out.
-    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
-    pub block_as: Option<BlockAs>,
-    /// A blackhole takes established connections and replies too.
-    #[serde(default)]
-    pub all: bool,
-    /// Past the guard rails.
-    #[serde(default)]
-    pub force: bool,
-    /// From where the caller is logged in, so that they are not locked out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ssh_peer: Option<IpAddr>,
-}
-
-/// `POST /v1/allows`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AllowRequest {
-    /// Address or prefix.
-    pub target: String,
-    /// How long; for good when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Ttl>,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Past the guard rails.
-    #[serde(default)]
-    pub force: bool,
-}
-
-/// `DELETE /v1/blocks?target=..&as=..` and `DELETE /v1/allows?target=..`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RemoveRequest {
-    /// Address or prefix, as it was given.
-    pub target: String,
-    /// Only the source block, or only the blackhole.
-    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
-    pub block_as: Option<BlockAs>,
-}
-
-/// `PUT /v1/thresholds`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ThresholdRequest {
-    /// `source`, `address`, one protected address, or the prefix of a group.
-    pub target: String,
-    /// SYNs per second; unchanged when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub syn_rate: Option<Rate>,
-    /// SYNs at once above that; unchanged when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub syn_burst: Option<Burst>,
-    /// Rates of what is not a SYN; unchanged where left out.
-    #[serde(default, skip_serializing_if = "VectorsOverride::is_empty")]
-    pub vectors: VectorsOverride,
-    /// How long; until it is unset when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Ttl>,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// `DELETE /v1/thresholds?target=..`.
+/// `GET /v1/safe?target=..`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TargetQuery {
-    /// `source`, `address`, or one protected address.
-    pub target: String,
-}
-
-/// `PUT /v1/rungs`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RungRequest {
     /// A protected address, or a prefix that holds some.
     pub target: String,
-    /// The rung; taken by itself again when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rung: Option<Rung>,
-    /// How long; `block_ttl` of the configuration when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Ttl>,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// `PUT /v1/mode`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModeRequest {
-    /// The mode; back to the configured one when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<Mode>,
-    /// How long; until it is set again when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Ttl>,
-    /// Why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
 /// `GET /v1/stats?address=..`.
@@ -190,6 +87,19 @@ pub struct Done {
     /// Addresses that were taken out of a blackhole before that was safe (`agent safe`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_safe: Vec<IpAddr>,
+    /// Decided for all nodes, and how far that got; absent for what this node alone was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Reached>,
+}
+
+/// How far a decision for all nodes got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reached {
+    /// All nodes that are not cut off know it: so many.
+    Nodes(u32),
+    /// It holds here; the others are told once etcd can be reached. So many decisions wait.
+    Queued(usize),
 }
 
 /// Body of every answer that is not a success.
@@ -404,6 +314,22 @@ pub struct SafeAddressView {
     pub cooldown_left_seconds: f64,
     /// The attack that goes on.
     pub attack: Option<u64>,
+    /// What the other nodes see of it; absent where there is no fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<SafeFleetView>,
+}
+
+/// What the other nodes of the fleet see of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SafeFleetView {
+    /// There is no way to them: the answer is for this node alone.
+    pub cut_off: bool,
+    /// SYNs per second there that nobody completes.
+    pub unproven_pps: f64,
+    /// Nodes that report it, but for this one.
+    pub nodes: u32,
+    /// Of them, those whose own traffic is an attack.
+    pub attacked_nodes: u32,
 }
 
 /// One line of `GET /v1/groups`.
@@ -627,6 +553,9 @@ pub struct DaemonView {
     pub config: PathBuf,
     /// Its ledger.
     pub ledger: LedgerView,
+    /// What it gave up of its rights; absent as long as it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub privileges: Option<PrivilegesView>,
 }
 
 /// `GET /v1/status`.
@@ -638,6 +567,9 @@ pub struct StatusView {
     pub mode: ModeView,
     /// Where the program is attached.
     pub interfaces: Vec<LinkState>,
+    /// Interfaces of the configuration where it is not; empty when only the kernel was asked.
+    #[serde(default)]
+    pub unprotected: Vec<Unprotected>,
     /// Protected addresses.
     pub protected: usize,
     /// Of those, blackholed.
@@ -660,6 +592,9 @@ pub struct StatusView {
     /// Large lists.
     #[serde(default)]
     pub lists: Vec<LargeListView>,
+    /// How this node stands with the others; absent without `[fleet]`, and when only the kernel was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetView>,
     /// What is detected; absent when only the kernel was asked.
     #[serde(default)]
     pub detection: Option<DetectionView>,

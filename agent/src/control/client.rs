@@ -17,7 +17,9 @@ pub enum ClientError {
     )]
     NotRunning(PathBuf),
     /// Somebody listens, and we may not speak to them.
-    #[error("no permission to use {0}: run this as root, or as a member of the group that control.group names")]
+    #[error(
+        "no permission to use {0}: run this as root, or as a member of the group that control.group (may operate) or control.view_group (may look) names"
+    )]
     Forbidden(PathBuf),
     /// The daemon refused.
     #[error(transparent)]

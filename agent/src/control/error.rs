@@ -30,6 +30,7 @@ const fn status_of(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -40,6 +41,7 @@ pub(super) const fn kind_of(status: StatusCode) -> Kind {
     match status {
         StatusCode::BAD_REQUEST => Kind::Invalid,
         StatusCode::CONFLICT => Kind::Conflict,
+        StatusCode::FORBIDDEN => Kind::Forbidden,
         StatusCode::NOT_FOUND => Kind::NotFound,
         _ => Kind::Failed,
     }

@@ -2,30 +2,33 @@
 
 mod attacks;
 mod capture;
+mod explain;
+mod fleet;
 mod notify;
+mod overview;
+mod routes;
+mod upstream;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
-    extract::{ConnectInfo, FromRequest, FromRequestParts, Query, Request, State, rejection},
+    Extension, Json,
+    extract::{FromRequest, FromRequestParts, Query, Request, State, rejection},
     http::request::Parts,
-    routing::{get, post},
 };
 use serde::de::DeserializeOwned;
-use tokio::{
-    net::UnixListener,
-    sync::{broadcast, mpsc, oneshot, watch},
-};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use super::{
+    access::Access,
     api::{
         AllowRequest, BlockRequest, Done, GroupView, LargeListView, ListView, ListenersView, ModeRequest, ModeView,
         PrefixesView, RefreshRequest, RemoveRequest, RungRequest, RungView, SafeView, SampleView, SourcesQuery,
-        SourcesView, StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+        SourcesView, StatsQuery, StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView, UnsetRequest,
     },
     error::Failure,
-    peer::Peer,
+    peer::{Actor, Peer},
+    socket::ControlSocket,
     view,
 };
 use crate::{
@@ -37,8 +40,9 @@ use crate::{
     host::HostFacts,
     ledger::History,
     notify::Notifier,
+    service::Reloading,
     snapshot::Snapshot,
-    tables::{Sample, SourceUsage},
+    tables::{Explains, Sample, SourceUsage},
 };
 
 /// Lines of `sources` unless asked for more.
@@ -61,10 +65,16 @@ pub struct Handle {
     pub samples: broadcast::Sender<Arc<Vec<Sample>>>,
     /// What has happened so far.
     pub history: History,
+    /// Who can say what would become of a packet.
+    pub explainer: Arc<dyn Explains>,
     /// To the keeper of the lists.
     pub lists: mpsc::Sender<Refresh>,
+    /// To who speaks with the other nodes.
+    pub fleet: mpsc::Sender<crate::fleet::Order>,
     /// The control socket, where the command line named another than the configuration.
     pub socket: Option<PathBuf>,
+    /// Who may do what by the control socket.
+    pub access: Access,
 }
 
 pub(super) type Answer<T> = Result<Json<T>, Failure>;
@@ -74,60 +84,26 @@ pub(super) type Answer<T> = Result<Json<T>, Failure>;
 /// # Errors
 /// If the socket fails as a whole.
 pub async fn serve(
-    listener: UnixListener,
+    listener: ControlSocket,
     handle: Handle,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let service = router(handle).into_make_service_with_connect_info::<Peer>();
+    let service = routes::router(handle).into_make_service_with_connect_info::<Peer>();
     axum::serve(listener, service).with_graceful_shutdown(stop).await
 }
 
-fn router(handle: Handle) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/stats", get(stats))
-        .route("/v1/sources", get(sources))
-        .route("/v1/prefixes", get(prefixes))
-        .route("/v1/samples", get(samples))
-        .route("/v1/list", get(list))
-        .route("/v1/lists", get(lists))
-        .route("/v1/lists/refresh", post(refresh_lists))
-        .route("/v1/blocks", post(block).delete(unblock))
-        .route("/v1/allows", post(allow).delete(unallow))
-        .route(
-            "/v1/thresholds",
-            get(thresholds).put(set_threshold).delete(unset_threshold),
-        )
-        .route("/v1/thresholds/{*target}", get(threshold))
-        .route("/v1/rungs", get(rungs).put(set_rung))
-        .route("/v1/groups", get(groups))
-        .route("/v1/safe", get(safe))
-        .route("/v1/listeners", get(listeners))
-        .route("/v1/capture", post(capture::capture))
-        .route("/v1/notify", get(notify::endpoints))
-        .route("/v1/notify/test", post(notify::test))
-        .route("/v1/attacks", get(attacks::attacks))
-        .route("/v1/attacks/{number}", get(attacks::attack))
-        .route("/v1/attacks/{number}/report", get(attacks::report))
-        .route("/v1/events", get(attacks::events))
-        .route("/v1/events/follow", get(attacks::follow))
-        .route("/v1/mode", get(mode).put(set_mode))
-        .route("/v1/reload", post(reload))
-        .route("/v1/detach", post(detach))
-        .fallback(no_such_path)
-        .with_state(handle)
-}
-
 impl Handle {
-    fn snapshot(&self) -> Arc<Snapshot> {
+    /// The latest picture of everything.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
     }
 
-    /// Hands a command to the engine and waits for its answer.
+    /// Hands a command to the engine, for this node, and waits for its answer.
     ///
     /// # Errors
     /// The engine's refusal, or that it is gone.
-    pub async fn order(&self, command: Command, actor: String) -> Result<Done, Refusal> {
+    async fn order_here(&self, command: Command, actor: String) -> Result<Done, Refusal> {
         let host = HostFacts::read()
             .await
             .map_err(|error| Refusal::failed(format!("{error:#}")))?;
@@ -147,19 +123,24 @@ impl Handle {
     /// # Errors
     /// What is wrong with the file, or the engine's refusal; then nothing has changed.
     pub async fn reload(&self, actor: String) -> Result<Done, Refusal> {
+        let _reloading = Reloading::begin();
         let path = self.snapshot().config.path.clone();
         let host = HostFacts::read()
             .await
             .map_err(|error| Refusal::failed(format!("{error:#}")))?;
-        let config = config::load(&path, &host).map_err(|error| {
-            tracing::warn!(actor, "not reloaded: {error}");
-            Refusal::invalid(
-                error.to_string(),
-                "nothing was changed: the agent runs on with the configuration it had",
-            )
-        })?;
+        let config = match config::load(&path, &host) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::warn!(actor, "not reloaded: {error}");
+                self.send(Message::NotReloaded).await?;
+                return Err(Refusal::invalid(
+                    error.to_string(),
+                    "nothing was changed: the agent runs on with the configuration it had",
+                ));
+            }
+        };
         let config = config.with_socket(self.socket.as_ref());
-        self.order(Command::Reload(Box::new(config)), actor).await
+        self.order_here(Command::Reload(Box::new(config)), actor).await
     }
 
     /// Has lists read now, and waits until they were.
@@ -231,7 +212,7 @@ async fn lists(State(handle): State<Handle>) -> Json<Vec<LargeListView>> {
 
 async fn refresh_lists(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<RefreshRequest>,
 ) -> Answer<Done> {
     Ok(Json(handle.refresh(request.name, &actor).await?))
@@ -270,7 +251,7 @@ async fn mode(State(handle): State<Handle>) -> Json<ModeView> {
 
 async fn block(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<BlockRequest>,
 ) -> Answer<Done> {
     Ok(Json(handle.order(Command::Block(request), actor).await?))
@@ -278,7 +259,7 @@ async fn block(
 
 async fn unblock(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Asked(request): Asked<RemoveRequest>,
 ) -> Answer<Done> {
     Ok(Json(handle.order(Command::Unblock(request), actor).await?))
@@ -286,7 +267,7 @@ async fn unblock(
 
 async fn allow(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<AllowRequest>,
 ) -> Answer<Done> {
     Ok(Json(handle.order(Command::Allow(request), actor).await?))
@@ -294,7 +275,7 @@ async fn allow(
 
 async fn unallow(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Asked(request): Asked<RemoveRequest>,
 ) -> Answer<Done> {
     Ok(Json(handle.order(Command::Unallow(request), actor).await?))
@@ -302,7 +283,7 @@ async fn unallow(
 
 async fn set_threshold(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<ThresholdRequest>,
 ) -> Answer<Done> {
     Ok(Json(handle.order(Command::SetThreshold(request), actor).await?))
@@ -310,46 +291,35 @@ async fn set_threshold(
 
 async fn unset_threshold(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
-    Asked(query): Asked<TargetQuery>,
+    Extension(Actor(actor)): Extension<Actor>,
+    Asked(request): Asked<UnsetRequest>,
 ) -> Answer<Done> {
-    Ok(Json(handle.order(Command::UnsetThreshold(query), actor).await?))
+    Ok(Json(handle.order(Command::UnsetThreshold(request), actor).await?))
 }
 
 async fn set_rung(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<RungRequest>,
 ) -> Answer<Done> {
-    Ok(Json(handle.order(Command::SetRung(request), actor).await?))
+    let command = Command::SetRung(request);
+    Ok(Json(handle.order_until_announced(command, actor).await?))
 }
 
 async fn set_mode(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<ModeRequest>,
 ) -> Answer<Done> {
     Ok(Json(handle.order(Command::SetMode(request), actor).await?))
 }
 
-async fn reload(State(handle): State<Handle>, ConnectInfo(Peer(actor)): ConnectInfo<Peer>) -> Answer<Done> {
+async fn reload(State(handle): State<Handle>, Extension(Actor(actor)): Extension<Actor>) -> Answer<Done> {
     Ok(Json(handle.reload(actor).await?))
 }
 
-async fn detach(State(handle): State<Handle>, ConnectInfo(Peer(actor)): ConnectInfo<Peer>) -> Answer<Done> {
+async fn detach(State(handle): State<Handle>, Extension(Actor(actor)): Extension<Actor>) -> Answer<Done> {
     Ok(Json(handle.order(Command::Detach, actor).await?))
-}
-
-async fn no_such_path(uri: axum::http::Uri) -> Failure {
-    Failure(Refusal::not_found(
-        format!("there is no {}", uri.path()),
-        Some(
-            "there are /v1/status, stats, sources, prefixes, samples, list, lists, blocks, allows, thresholds, rungs, groups, safe, \
-             listeners, attacks, events, capture, notify, mode, reload and \
-             detach"
-                .to_owned(),
-        ),
-    ))
 }
 
 /// A JSON body; what is wrong with it is told in our own form.

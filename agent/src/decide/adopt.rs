@@ -141,9 +141,18 @@ fn adopt_entry(entry: &ListEntry, found: &Found<'_>) -> Option<Change> {
     }
 }
 
-/// Whether the ladder took a rung and gave it this end, and nobody asked for anything else.
+/// Whether the ledger knows of a rung with this end: the ladder took it and nobody asked for anything else, or somebody put the address
+/// on `upstream`.
 fn is_taken(address: IpAddr, until: Option<Expiry>, found: &Found<'_>, rung: impl Fn(Rung) -> bool) -> bool {
     let ledger = found.ledger;
+    // In the kernel, what a person put on `upstream` is a blackhole.
+    let forced = ledger
+        .rungs
+        .get(&address)
+        .filter(|_| !ledger.blackholes.contains_key(&address));
+    if let Some(forced) = forced.filter(|forced| forced.rung == Rung::Upstream) {
+        return rung(forced.rung) && same_end(forced.origin.until, until);
+    }
     let by_hand = ledger.rungs.contains_key(&address) || ledger.blackholes.contains_key(&address);
     let taken = ledger.taken.get(&address).filter(|_| !by_hand);
     taken.is_some_and(|taken| rung(taken.rung) && same_end(taken.origin.until, until))
@@ -211,14 +220,14 @@ fn taken_back(found: &Found<'_>) -> Vec<(Change, String)> {
             format!("in the ledger, not in the kernel any more: blackhole of {address}; forgotten"),
         )
     });
-    let rungs = found.ledger.rungs.keys().filter(|address| {
-        found
-            .kernel
-            .addresses
-            .get(address)
-            .is_some_and(|state| state.rung.is_none())
+    let rungs = found.ledger.rungs.iter().filter(|(address, known)| {
+        let state = found.kernel.addresses.get(address);
+        state.is_some_and(|state| match known.rung {
+            Rung::Upstream => state.blackhole.is_none(),
+            _ => state.rung.is_none(),
+        })
     });
-    let rungs = rungs.map(|address| {
+    let rungs = rungs.map(|(address, _)| {
         (
             Change::RemoveRung(*address),
             format!("in the ledger, not in the kernel any more: forced rung of {address}; forgotten"),

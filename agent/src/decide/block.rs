@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Refusal, World, check_reason, guard, say};
+use super::{Refusal, World, check_reason, elsewhere, guard, say};
 use crate::{
     clock::Expiry,
     config::{prefix, units::Ttl},
@@ -91,7 +91,18 @@ fn meaning(net: IpNet, told: Option<BlockAs>, world: &World<'_>) -> Result<Block
     if let Some(told) = told {
         return Ok(told);
     }
-    let ours = world.protected_in(net);
+    let ours = world.protected_here(net);
+    let theirs = elsewhere::inside(world.elsewhere, net);
+    if let Some(address) = theirs
+        .into_iter()
+        .find(|address| !world.kernel.addresses.contains_key(address))
+    {
+        let node = elsewhere::who_protects(world.elsewhere, address).unwrap_or_default();
+        return Err(Refusal::invalid(
+            format!("{address} is protected by {node}, and not by this node"),
+            "say --as destination to blackhole it there, or --as source to drop what comes from there",
+        ));
+    }
     let bits = net.max_prefix_len() - net.prefix_len();
     let whole = bits < 32 && ours.len() as u64 == 1u64 << bits;
     if ours.is_empty() {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Refusal, World};
-use crate::{config::prefix, lists, tables::ListAction};
+use super::{Refusal, World, elsewhere};
+use crate::{config::prefix, lists, tables::ListAction, upstream};
 
 /// The way out of every guard rail.
 const FORCE: &str = "repeat it with --force if that is what you want";
@@ -20,15 +20,14 @@ pub fn block_source(net: IpNet, ssh_peer: Option<IpAddr>, world: &World<'_>) -> 
     if let Some((outer, ListAction::Allow)) = lists::deciding(&world.list(), net) {
         rails.push(format!("it is on the allowlist ({})", prefix::display(outer)));
     }
-    let own = world.kernel.addresses.keys().copied().chain(own_addresses(world));
-    if let Some(address) = own.into_iter().find(|address| net.contains(address)) {
-        rails.push(format!("{} our own address", is_or_holds(net, address)));
-    }
-    if let Some(address) = first_inside(net, &world.host.gateways) {
-        rails.push(format!("{} the default gateway", is_or_holds(net, address)));
-    }
-    if let Some(address) = first_inside(net, &world.host.resolvers) {
-        rails.push(format!("{} a resolver of this host", is_or_holds(net, address)));
+    rails.extend(own_rails(net, world));
+    let theirs = elsewhere::inside(world.elsewhere, net);
+    if let Some(address) = theirs
+        .into_iter()
+        .find(|address| !world.kernel.addresses.contains_key(address))
+    {
+        let node = elsewhere::who_protects(world.elsewhere, address).unwrap_or_default();
+        rails.push(format!("{} an address of {node}", is_or_holds(net, address)));
     }
     if let Some(address) = ssh_peer
         .map(|peer| peer.to_canonical())
@@ -43,6 +42,31 @@ pub fn block_source(net: IpNet, ssh_peer: Option<IpAddr>, world: &World<'_>) -> 
         rails.push(too_wide());
     }
     refuse_if_any("blocked as a source", net, &rails)
+}
+
+/// What of this node a blocked source would cut off: what no other node can know that decides for all.
+#[must_use]
+pub fn cuts_off(net: IpNet, world: &World<'_>) -> Option<String> {
+    let rails = own_rails(net, world);
+    (!rails.is_empty()).then(|| rails.join(", and "))
+}
+
+fn own_rails(net: IpNet, world: &World<'_>) -> Vec<String> {
+    let own = world.kernel.addresses.keys().copied().chain(own_addresses(world));
+    let own = own.into_iter().find(|address| net.contains(address));
+    let gateway = first_inside(net, &world.host.gateways);
+    let resolver = first_inside(net, &world.host.resolvers);
+    let store = first_inside(net, world.stores);
+    let named = [
+        (own, "our own address"),
+        (gateway, "the default gateway"),
+        (resolver, "a resolver of this host"),
+        (store, "an etcd of the fleet"),
+    ];
+    let rails = named
+        .into_iter()
+        .filter_map(|(address, what)| Some(format!("{} {what}", is_or_holds(net, address?))));
+    rails.collect()
 }
 
 /// Guard rails of allowing a source.
@@ -63,6 +87,12 @@ pub fn allow_source(net: IpNet) -> Result<(), Refusal> {
 /// # Errors
 /// If no protected address would be left.
 pub fn blackhole(addresses: &[IpAddr], world: &World<'_>) -> Result<(), Refusal> {
+    if !addresses
+        .iter()
+        .any(|address| world.kernel.addresses.contains_key(address))
+    {
+        return Ok(());
+    }
     let left = |address: &&IpAddr| !addresses.contains(address) && !world.is_blackholed(**address);
     if world.kernel.addresses.keys().any(|address| left(&address)) {
         return Ok(());
@@ -77,6 +107,38 @@ pub fn blackhole(addresses: &[IpAddr], world: &World<'_>) -> Result<(), Refusal>
         ),
     };
     Err(Refusal::conflict(what, FORCE))
+}
+
+/// Guard rails of asking the network above to drop what goes to addresses.
+///
+/// # Errors
+/// If there is nobody to be asked; without `force` the budget, and that something must stay reachable.
+pub fn upstream(addresses: &[IpAddr], force: bool, world: &World<'_>) -> Result<(), Refusal> {
+    let Some(upward) = &world.upstream else {
+        let way_out = "start it; until then, blackhole the address here with `agent block-ip`";
+        return Err(Refusal::conflict(
+            "only a running agent speaks with the network above",
+            way_out,
+        ));
+    };
+    if upward.config.upstream.is_none() {
+        return Err(Refusal::invalid(
+            "the rung upstream cannot be taken: this agent does not speak with the network above",
+            "set up [upstream] in the configuration (docs/upstream.md), ask your provider by hand, or blackhole the address here \
+             with `agent block-ip`",
+        ));
+    }
+    let mut announced = upward.state.announced.clone();
+    let new = addresses
+        .iter()
+        .filter(|address| !upward.state.announced.contains(*address));
+    for (started, address) in (upward.state.started..).zip(new) {
+        if let Some(rail) = upstream::rail(*address, &announced, started, upward.config).filter(|_| !force) {
+            return Err(Refusal::conflict(format!("{address} is not announced: {rail}"), FORCE));
+        }
+        announced.insert(*address);
+    }
+    Ok(())
 }
 
 fn refuse_if_any(what: &str, net: IpNet, rails: &[String]) -> Result<(), Refusal> {

@@ -3,6 +3,8 @@
 
 pub mod adopt;
 pub mod block;
+pub mod changes;
+pub mod elsewhere;
 pub mod guard;
 pub mod ladder;
 pub mod plan;
@@ -22,15 +24,17 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
+pub use elsewhere::Elsewhere;
 pub use refusal::Refusal;
 pub use state::KernelState;
 
 use crate::{
     clock::Now,
-    config::units::Ttl,
+    config::{Config, units::Ttl},
     host::HostFacts,
     overrides::Overrides,
     tables::{ListAction, Mode},
+    upstream::UpstreamState,
 };
 
 /// The longest reason that is kept, in characters.
@@ -51,6 +55,21 @@ pub struct World<'a> {
     pub block_ttl: Ttl,
     /// What people asked for and the ladder took; empty while no agent runs.
     pub overrides: &'a Overrides,
+    /// The network above; `None` while no agent runs.
+    pub upstream: Option<Upward<'a>>,
+    /// What other nodes protect; empty for what this node alone is asked.
+    pub elsewhere: &'a [Elsewhere],
+    /// Where the fleet's etcd is.
+    pub stores: &'a [IpAddr],
+}
+
+/// What a decision looks at of the network above.
+#[derive(Debug, Clone, Copy)]
+pub struct Upward<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// How things stand.
+    pub state: &'a UpstreamState,
 }
 
 impl World<'_> {
@@ -75,16 +94,27 @@ impl World<'_> {
     /// Whether a protected address is blackholed now.
     #[must_use]
     pub fn is_blackholed(&self, address: IpAddr) -> bool {
-        self.kernel.addresses.get(&address).is_some_and(|state| {
-            state
-                .blackhole
-                .is_some_and(|hole| hole.until.is_none_or(|until| until > self.now.mono))
-        })
+        let Some(state) = self.kernel.addresses.get(&address) else {
+            return self.overrides.blackholes.contains_key(&address);
+        };
+        state
+            .blackhole
+            .is_some_and(|hole| hole.until.is_none_or(|until| until > self.now.mono))
     }
 
-    /// Protected addresses inside a prefix.
+    /// Protected addresses inside a prefix, here and (for a command that holds for all nodes) elsewhere.
     #[must_use]
     pub fn protected_in(&self, net: IpNet) -> Vec<IpAddr> {
+        let mut found = self.protected_here(net);
+        let elsewhere = elsewhere::inside(self.elsewhere, net).into_iter();
+        found.extend(elsewhere.filter(|address| !self.kernel.addresses.contains_key(address)));
+        found.sort_unstable();
+        found
+    }
+
+    /// Protected addresses of this node inside a prefix.
+    #[must_use]
+    pub fn protected_here(&self, net: IpNet) -> Vec<IpAddr> {
         self.kernel
             .addresses
             .range(net.network()..=net.broadcast())

@@ -7,6 +7,8 @@ pub enum Kind {
     Invalid,
     /// It makes sense, and a guard rail or the present state forbids it.
     Conflict,
+    /// Who asks may not.
+    Forbidden,
     /// What it is about is not there.
     NotFound,
     /// It should have worked.
@@ -39,6 +41,15 @@ impl Refusal {
     pub fn conflict(error: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             kind: Kind::Conflict,
+            error: error.into(),
+            hint: Some(hint.into()),
+        }
+    }
+
+    /// Who asks may not; the hint says who may.
+    pub fn forbidden(error: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Forbidden,
             error: error.into(),
             hint: Some(hint.into()),
         }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use serde::Serialize;
 use xdp_common::Vector;
 
 use crate::{
@@ -27,6 +28,28 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
             difference.changes.push(format!("{key}: {old} -> {new}"));
         }
     };
+    keys(old, new, &mut note);
+    ladder(&old.ladder, &new.ladder, &mut note);
+    let [above, above_now] = [old, new].map(|config| config.upstream.as_ref().map(|policy| &policy.section));
+    section("upstream", above, above_now, &mut note);
+    let [others, others_now] = [old, new].map(|config| config.fleet.as_ref().map(|policy| &policy.section));
+    section("fleet", others, others_now, &mut note);
+    if old.page.token != new.page.token {
+        // Where it is may be told, but a token that stands in the file itself may not: neither is.
+        difference.changes.push("page.token: changed".to_owned());
+    }
+    difference.changes.extend(interfaces(old, new));
+    difference.changes.extend(addresses(old, new));
+    difference.changes.extend(groups(old, new));
+    difference.changes.extend(lists(old, new));
+    difference.changes.extend(large_lists(old, new));
+    difference.changes.extend(endpoints(old, new));
+    difference.needs_restart = needs_restart(old, new);
+    difference
+}
+
+/// Keys whose value is one.
+fn keys(old: &Config, new: &Config, note: &mut impl FnMut(&str, String, String)) {
     note("mode", old.mode.to_string(), new.mode.to_string());
     note("block_ttl", old.block_ttl.to_string(), new.block_ttl.to_string());
     note(
@@ -103,15 +126,11 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
         old.verify.set_sysctls.to_string(),
         new.verify.set_sysctls.to_string(),
     );
-    ladder(&old.ladder, &new.ladder, &mut note);
-    difference.changes.extend(interfaces(old, new));
-    difference.changes.extend(addresses(old, new));
-    difference.changes.extend(groups(old, new));
-    difference.changes.extend(lists(old, new));
-    difference.changes.extend(large_lists(old, new));
-    difference.changes.extend(endpoints(old, new));
-    difference.needs_restart = needs_restart(old, new);
-    difference
+    note(
+        "page.hosts",
+        format!("{:?}", old.page.hosts),
+        format!("{:?}", new.page.hosts),
+    );
 }
 
 fn ladder(old: &LadderPolicy, new: &LadderPolicy, note: &mut impl FnMut(&str, String, String)) {
@@ -137,6 +156,28 @@ fn ladder(old: &LadderPolicy, new: &LadderPolicy, note: &mut impl FnMut(&str, St
             span(old.hold(rung)),
             span(new.hold(rung)),
         );
+    }
+}
+
+/// Every key of a section as it is written.
+fn section<T: Serialize + Default>(
+    name: &str,
+    old: Option<&T>,
+    new: Option<&T>,
+    note: &mut impl FnMut(&str, String, String),
+) {
+    let written = |section: Option<&T>| {
+        let value = section.map_or_else(|| serde_json::to_value(T::default()), serde_json::to_value);
+        match value {
+            Ok(serde_json::Value::Object(keys)) => keys,
+            _ => serde_json::Map::new(),
+        }
+    };
+    let (old, new) = (written(old), written(new));
+    let show = |value: Option<&serde_json::Value>| value.map_or_else(|| "-".to_owned(), ToString::to_string);
+    let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for key in all {
+        note(&format!("{name}.{key}"), show(old.get(key)), show(new.get(key)));
     }
 }
 
@@ -294,7 +335,14 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let fixed = [
         ("control.socket", old.socket == new.socket),
         ("control.group", old.socket_group == new.socket_group),
+        ("control.view_group", old.view_group == new.view_group),
+        ("privileges.drop", old.privileges.drop == new.privileges.drop),
+        (
+            "privileges.writable",
+            old.privileges.writable == new.privileges.writable,
+        ),
         ("metrics.listen", old.metrics == new.metrics),
+        ("page.listen", old.page.listen == new.page.listen),
         ("state.directory", old.state_directory == new.state_directory),
         ("kernel.bpffs", old.bpffs == new.bpffs),
         ("kernel.xdp_mode", old.xdp_mode == new.xdp_mode),

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Refusal, World, block::expiry, check_reason, say};
+use super::{Refusal, World, block::expiry, check_reason, guard, say};
 use crate::{
     clock::Expiry,
     config::prefix,
@@ -59,6 +59,9 @@ pub fn force(request: &RungRequest, world: &World<'_>) -> Result<Decision, Refus
 
 fn forced(rung: Rung, addresses: Vec<IpAddr>, request: &RungRequest, world: &World<'_>) -> Result<Decision, Refusal> {
     let meaning = meaning(rung, &request.target)?;
+    if rung == Rung::Upstream {
+        guard::upstream(&addresses, request.force, world)?;
+    }
     let until = expiry(request.ttl.unwrap_or(world.block_ttl), world);
     let message = format!(
         "Put {} on the rung {rung} {}: {meaning}.",
@@ -103,12 +106,7 @@ fn meaning(rung: Rung, target: &str) -> Result<&'static str, Refusal> {
             "the rung blackhole has a command of its own, which knows what must not be cut off",
             format!("blackhole it with `agent block-ip {target}`, and take that back with `agent unblock-ip {target}`"),
         )),
-        Rung::Upstream => Err(Refusal::invalid(
-            "the rung upstream cannot be taken: this agent does not speak with the network above",
-            format!(
-                "ask your provider to drop what goes to {target}, or blackhole it here with `agent block-ip {target}`"
-            ),
-        )),
+        Rung::Upstream => Ok("nothing new gets in here, and the network above is asked to drop what goes there"),
     }
 }
 
@@ -120,15 +118,25 @@ fn given_back(addresses: &[IpAddr], request: &RungRequest, world: &World<'_>) ->
         ));
     }
     let overrides = world.overrides;
+    // In the kernel that is a blackhole.
+    let is_upstream = |address: &IpAddr| {
+        overrides
+            .rungs
+            .get(address)
+            .is_some_and(|forced| forced.rung == Rung::Upstream)
+    };
     let is_forced = |state: &AddressState| {
         let in_kernel = state.rung.is_some_and(|forced| forced.at(world.now.mono).is_some());
         let by_ladder = overrides.taken.contains_key(&state.address) && !overrides.rungs.contains_key(&state.address);
-        in_kernel && !by_ladder || overrides.ceilings.contains_key(&state.address)
+        in_kernel && !by_ladder || is_upstream(&state.address) || overrides.ceilings.contains_key(&state.address)
     };
     let forced: Vec<IpAddr> = addresses
         .iter()
         .copied()
-        .filter(|address| world.kernel.addresses.get(address).is_some_and(is_forced))
+        .filter(|address| match world.kernel.addresses.get(address) {
+            Some(state) => is_forced(state),
+            None => overrides.rungs.contains_key(address) || overrides.ceilings.contains_key(address),
+        })
         .collect();
     if forced.is_empty() {
         let taken = addresses.iter().find_map(|address| overrides.taken.get(address));

@@ -4,7 +4,10 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::ladder::Watched;
-use crate::{clock::Now, ladder::Rung};
+use crate::{clock::Now, fleet::Elsewhere, ladder::Rung};
+
+/// What arrives at all nodes must be less than this share of the rate, as it must be at one.
+const FLEET_SHARE: f64 = 0.5;
 
 /// What is known of one address.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +22,19 @@ pub struct Case<'a> {
     pub watched: Option<&'a Watched>,
     /// It must have been calm for so long.
     pub cooldown: Duration,
+    /// What the other nodes say of it.
+    pub others: Others,
+}
+
+/// What the other nodes say of an address.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Others {
+    /// What arrives there.
+    pub elsewhere: Elsewhere,
+    /// Its threshold at this node, SYNs per second, where there is a fleet.
+    pub threshold: Option<f64>,
+    /// There is a fleet, and no way to it.
+    pub is_cut_off: bool,
 }
 
 /// The answer for one address.
@@ -40,11 +56,63 @@ pub struct Answer {
     pub cooldown_left: Duration,
     /// The attack that goes on.
     pub attack: Option<u64>,
+    /// What the other nodes say.
+    pub others: Others,
 }
 
-/// Decides.
+/// Decides, by what arrives here and at the other nodes.
 #[must_use]
 pub fn judge(case: &Case<'_>) -> Answer {
+    let answer = judge_here(case);
+    let others = &case.others;
+    match others.danger(answer.residual_pps) {
+        Some(danger) => Answer {
+            why: if answer.safe {
+                danger
+            } else {
+                format!("{}; {danger}", answer.why)
+            },
+            safe: false,
+            ..answer
+        },
+        None if others.is_cut_off => Answer {
+            why: format!("{} (cut off from the fleet: answered for this node alone)", answer.why),
+            ..answer
+        },
+        None => answer,
+    }
+}
+
+impl Others {
+    /// Why it is not safe, whatever arrives here.
+    fn danger(&self, residual_pps: f64) -> Option<String> {
+        let Elsewhere {
+            unproven,
+            nodes,
+            attacked,
+        } = self.elsewhere;
+        if attacked > 0 {
+            let who = if attacked == 1 {
+                "another node reports".to_owned()
+            } else {
+                format!("{attacked} other nodes report")
+            };
+            return Some(format!(
+                "{who} it attacked, and {unproven:.0} SYNs/s that nobody completes arrive there"
+            ));
+        }
+        let sum = residual_pps + unproven;
+        let threshold = self
+            .threshold
+            .filter(|rate| unproven > 0.0 && sum >= rate * FLEET_SHARE)?;
+        Some(format!(
+            "{sum:.0} SYNs/s arrive in the fleet, at this node and {nodes} other{}, and its rate is {threshold:.0}/s",
+            if nodes == 1 { "" } else { "s" }
+        ))
+    }
+}
+
+fn judge_here(case: &Case<'_>) -> Answer {
     let answer = Answer {
         address: case.address,
         safe: false,
@@ -54,10 +122,21 @@ pub fn judge(case: &Case<'_>) -> Answer {
         since_excess: None,
         cooldown_left: Duration::ZERO,
         attack: None,
+        others: case.others,
     };
     let Some(watched) = case.watched else {
         return not_watched(case, answer);
     };
+    if case.rung == Rung::Upstream {
+        return Answer {
+            why:
+                "what the network above drops is not seen here: bring it down to blackhole, and see what still arrives"
+                    .to_owned(),
+            attack: watched.attack,
+            residual_pps: watched.residual_pps,
+            ..answer
+        };
+    }
     let ago = |then: crate::tables::MonotonicNs| Duration::from_nanos(case.now.mono.0.saturating_sub(then.0));
     let since_excess = watched.last_excess.map(ago);
     let calm = since_excess.unwrap_or_else(|| ago(watched.since));
@@ -126,7 +205,56 @@ mod tests {
             rung,
             watched: watched.as_ref(),
             cooldown: Duration::from_secs(30),
+            others: Others::default(),
         })
+    }
+
+    fn judged_with(others: Others) -> Answer {
+        judge(&Case {
+            now: Now {
+                wall: jiff::Timestamp::UNIX_EPOCH,
+                mono: MonotonicNs(1_000 * SECOND),
+            },
+            address: "203.0.113.7".parse().expect("address"),
+            rung: Rung::Verify,
+            watched: Some(&watched(Some(900), None)),
+            cooldown: Duration::from_secs(30),
+            others,
+        })
+    }
+
+    #[test]
+    fn what_arrives_at_the_other_nodes_counts() {
+        let others = |unproven: f64, attacked: u32| Others {
+            elsewhere: Elsewhere {
+                unproven,
+                nodes: 2,
+                attacked,
+            },
+            threshold: Some(20_000.0),
+            is_cut_off: false,
+        };
+        let calm = judged_with(others(9_800.0, 0));
+        assert!(
+            calm.safe && calm.why == "120 packets/s arrive, and the last excess was 1m 40s ago",
+            "{calm:?}"
+        );
+        let spread = judged_with(others(9_900.0, 0));
+        let why = "10020 SYNs/s arrive in the fleet, at this node and 2 others, and its rate is 20000/s";
+        assert!(!spread.safe && spread.why == why, "{spread:?}");
+        let attacked = judged_with(others(600.0, 1));
+        let why = "another node reports it attacked, and 600 SYNs/s that nobody completes arrive there";
+        assert!(!attacked.safe && attacked.why == why, "{attacked:?}");
+    }
+
+    #[test]
+    fn a_node_that_is_cut_off_answers_for_itself_and_says_so() {
+        let alone = judged_with(Others {
+            is_cut_off: true,
+            ..Others::default()
+        });
+        let why = "120 packets/s arrive, and the last excess was 1m 40s ago (cut off from the fleet: answered for this node alone)";
+        assert!(alone.safe && alone.why == why, "{alone:?}");
     }
 
     fn watched(last_excess_secs: Option<u64>, attack: Option<u64>) -> Watched {

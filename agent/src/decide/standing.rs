@@ -2,6 +2,7 @@
 
 use crate::{
     ladder::Rung,
+    overrides::Overrides,
     tables::{AddressState, InVerify, MonotonicNs},
 };
 
@@ -16,6 +17,19 @@ pub fn rung(state: &AddressState, verify: Option<InVerify>, now: MonotonicNs) ->
     }
     let by_itself = || in_verify(state, verify, now).map_or(Rung::Limit, |_| Rung::Verify);
     state.rung.and_then(|forced| forced.at(now)).unwrap_or_else(by_itself)
+}
+
+/// The same, and `upstream` where that is why the address is blackholed here.
+#[must_use]
+pub fn stands(state: &AddressState, verify: Option<InVerify>, overrides: &Overrides, now: MonotonicNs) -> Rung {
+    let in_force = rung(state, verify, now);
+    let forced = overrides.rungs.get(&state.address).map(|forced| forced.rung);
+    let wanted = forced.or_else(|| overrides.taken.get(&state.address).map(|taken| taken.rung));
+    let by_hand = overrides.blackholes.contains_key(&state.address) && forced.is_none();
+    if in_force == Rung::Blackhole && wanted == Some(Rung::Upstream) && !by_hand {
+        return Rung::Upstream;
+    }
+    in_force
 }
 
 /// The time in verify that goes on, if the address may take that rung by itself.

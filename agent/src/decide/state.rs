@@ -149,6 +149,13 @@ fn rung_of(overrides: &Overrides, address: IpAddr) -> (Option<ForcedRung>, Optio
         rung: forced.rung,
         until: end(&forced.origin),
     });
+    if let Some(until) = forced
+        .filter(|forced| forced.rung >= Rung::Blackhole)
+        .map(|forced| forced.until)
+    {
+        // The network above drops what it can; what comes through all the same is dropped here.
+        return (None, blackhole.or(Some(Blackhole { until, all: false })));
+    }
     match overrides.taken.get(&address) {
         Some(taken) if blackhole.is_none() && forced.is_none() => {
             let until = end(&taken.origin);

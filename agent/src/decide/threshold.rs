@@ -1,6 +1,6 @@
 //! `threshold set`, `threshold unset` and `mode set`.
 
-use super::{Refusal, World, block::expiry, check_reason, say};
+use super::{Refusal, World, block::expiry, check_reason, elsewhere, say};
 use crate::{
     clock::Expiry,
     config::units::Ttl,
@@ -142,6 +142,7 @@ fn target(text: &str, world: &World<'_>) -> Result<ThresholdTarget, Refusal> {
     let target: ThresholdTarget = parse(text)?;
     if let ThresholdTarget::Address(address) = target
         && !world.kernel.addresses.contains_key(&address)
+        && elsewhere::who_protects(world.elsewhere, address).is_none()
     {
         return Err(Refusal::invalid(
             format!("{address} is not a protected address"),

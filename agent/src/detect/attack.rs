@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Subject;
-use crate::ladder::Rung;
+use crate::{fleet::Elsewhere, ladder::Rung};
 
 /// What an attack is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,6 +89,10 @@ pub struct Attack {
     pub peaks: Peaks,
     /// Seconds in which customers were hurt: handshakes under half of what they were before, while SYNs were over.
     pub impact_seconds: f64,
+    /// It is fleet-wide: what arrives here was not enough to tell it, and what arrives at the other nodes was added. The most of
+    /// that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<Elsewhere>,
 }
 
 /// The highest rates of an attack in packets per second, over a second each.
@@ -178,6 +182,9 @@ pub enum What {
         packets: f64,
         /// From the onset to the detection, in milliseconds.
         delay_ms: u64,
+        /// What arrived at the other nodes, where it is told only with that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        elsewhere: Option<Elsewhere>,
     },
     /// It is made of something more.
     VectorAdded {
@@ -221,6 +228,70 @@ pub enum What {
     },
     /// That is over.
     HostRecovered,
+    /// The network above was asked to drop what goes to the subject, and BIRD announces it.
+    UpstreamAnnounced {
+        /// To these sessions.
+        sessions: Vec<String>,
+    },
+    /// It is not asked any more.
+    UpstreamWithdrawn,
+    /// It should be asked, and is not.
+    UpstreamRefused {
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// This node does not reach the fleet's etcd: it goes on by itself.
+    FleetCutOff {
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// It does again, and knows what was decided meanwhile.
+    FleetBack {
+        /// How long it did not, in seconds.
+        seconds: f64,
+    },
+    /// A decision made here while cut off came to nothing: somebody decided later.
+    FleetLost {
+        /// About what, in words.
+        about: String,
+        /// Who decided later.
+        by: String,
+    },
+    /// Etcd holds something that makes no sense; it is ignored.
+    FleetGarbage {
+        /// The key, and why.
+        what: String,
+    },
+    /// What all nodes decided is not done here: it would cut this node off.
+    FleetHeldBack {
+        /// About what, in words.
+        about: String,
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// An attack is thin on every node, and too much in sum.
+    FleetAttack {
+        /// SYNs per second that nobody completed, at all nodes.
+        unproven: f64,
+        /// The lowest threshold of a node.
+        threshold: f64,
+        /// Nodes that see it.
+        nodes: u32,
+    },
+    /// An interface of the configuration lost the program: what arrives there is not judged.
+    InterfaceLost {
+        /// Its name.
+        interface: String,
+        /// Why, in words.
+        why: String,
+    },
+    /// It has the program again.
+    InterfaceBack {
+        /// Its name.
+        interface: String,
+        /// How long it was without, at most, in seconds.
+        seconds: f64,
+    },
     /// Something else that people should know, in a sentence.
     Notice {
         /// The sentence.
@@ -241,6 +312,17 @@ impl What {
             Self::RungChanged { .. } => "rung_changed",
             Self::HostSaturated { .. } => "host_saturated",
             Self::HostRecovered => "host_recovered",
+            Self::UpstreamAnnounced { .. } => "upstream_announced",
+            Self::UpstreamWithdrawn => "upstream_withdrawn",
+            Self::UpstreamRefused { .. } => "upstream_refused",
+            Self::FleetCutOff { .. } => "fleet_cut_off",
+            Self::FleetBack { .. } => "fleet_back",
+            Self::FleetLost { .. } => "fleet_lost",
+            Self::FleetGarbage { .. } => "fleet_garbage",
+            Self::FleetHeldBack { .. } => "fleet_held_back",
+            Self::FleetAttack { .. } => "fleet_attack",
+            Self::InterfaceLost { .. } => "interface_lost",
+            Self::InterfaceBack { .. } => "interface_back",
             Self::Notice { .. } => "notice",
         }
     }
@@ -249,11 +331,26 @@ impl What {
     #[must_use]
     pub const fn severity(&self) -> Severity {
         match self {
-            Self::AttackStarted { .. } | Self::HandshakesFalling { .. } | Self::HostSaturated { .. } => {
-                Severity::Critical
-            }
-            Self::VectorAdded { .. } | Self::RungChanged { .. } => Severity::Warning,
-            Self::AttackEnded { .. } | Self::Busy { .. } | Self::HostRecovered | Self::Notice { .. } => Severity::Info,
+            Self::AttackStarted { .. }
+            | Self::HandshakesFalling { .. }
+            | Self::HostSaturated { .. }
+            | Self::UpstreamRefused { .. }
+            | Self::FleetAttack { .. }
+            | Self::InterfaceLost { .. } => Severity::Critical,
+            Self::VectorAdded { .. }
+            | Self::RungChanged { .. }
+            | Self::UpstreamAnnounced { .. }
+            | Self::UpstreamWithdrawn
+            | Self::FleetCutOff { .. }
+            | Self::FleetLost { .. }
+            | Self::FleetGarbage { .. }
+            | Self::FleetHeldBack { .. }
+            | Self::InterfaceBack { .. } => Severity::Warning,
+            Self::AttackEnded { .. }
+            | Self::Busy { .. }
+            | Self::HostRecovered
+            | Self::FleetBack { .. }
+            | Self::Notice { .. } => Severity::Info,
         }
     }
 }

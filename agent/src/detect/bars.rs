@@ -28,6 +28,8 @@ pub struct Bars {
     pub soft: f64,
     /// Below this an attack by SYNs pauses.
     pub end: f64,
+    /// Unproven SYNs that are usual: their level, and the end of it.
+    pub(super) usual: (f64, f64),
     /// More SYNs than this are many.
     pub busy: f64,
     /// Vectors, in the order of [`OTHERS`].
@@ -62,6 +64,7 @@ impl Bars {
             hard,
             soft,
             end: (bar / 2.0).max(high).min(bar),
+            usual: (usual.map_or(0.0, |usual| usual.unproven.level), high),
             busy,
             others: std::array::from_fn(|index| other_bar(index, policy, usual)),
             refused: policy.least_refused_pps,

@@ -9,9 +9,11 @@ use super::{
     Attack, Baselines, DetectPolicy, Event, Observation, Peaks, Subject, Tick, What,
     host::HostWatch,
     lesson::{LESSON_SECONDS, Lesson},
+    pressing::Pressing,
     signal::{Signals, Weights, sound},
     watched::{Finding, Open, Outcome, Span, Watched},
 };
+use crate::fleet::Elsewhere;
 
 /// A tick that took longer says nothing of its parts: it counts as a gap.
 const LONGEST_SECONDS: f64 = 300.0;
@@ -32,6 +34,8 @@ pub struct Detector {
     /// The five minutes of the wall clock that go on.
     lesson: i64,
     lessons: Vec<Lesson>,
+    /// Of the latest tick.
+    pressing: Vec<Pressing>,
 }
 
 impl Detector {
@@ -50,6 +54,7 @@ impl Detector {
             elapsed: 0.0,
             lesson: 0,
             lessons: Vec::new(),
+            pressing: Vec::new(),
         }
     }
 
@@ -71,6 +76,12 @@ impl Detector {
         self.host.is_saturated()
     }
 
+    /// Addresses on which something presses in the latest tick, for the other nodes to know.
+    #[must_use]
+    pub fn pressing(&self) -> &[Pressing] {
+        &self.pressing
+    }
+
     /// Takes out what can be learned since it was last asked, for [`Baselines::learn`].
     pub fn take_lessons(&mut self) -> Vec<Lesson> {
         std::mem::take(&mut self.lessons)
@@ -80,6 +91,7 @@ impl Detector {
     pub fn tick(&mut self, tick: &Tick, policy: &DetectPolicy, baselines: &Baselines) -> Vec<Event> {
         let mut events = Vec::new();
         self.attacks.retain(|attack| attack.ended.is_none());
+        self.pressing.clear();
         let seconds = sound(tick.seconds);
         if seconds <= 0.0 {
             return events;
@@ -189,6 +201,8 @@ impl Detector {
                 id: attack.id,
                 onset: span.begin - lasted,
                 last_excess: span.begin,
+                is_here: attack.fleet.is_none(),
+                is_wide: attack.fleet.is_some(),
             };
             let place = self.attacks.partition_point(|other| other.id < attack.id);
             self.attacks.insert(place, Attack { ended: None, ..attack });
@@ -213,29 +227,47 @@ impl Detector {
             let usual = baselines.usual(&watched.subject, span.wall);
             watched.set_bars(seen, span, &self.policy, usual.as_ref());
         }
-        let outcome = watched.next(seen, span);
+        let elsewhere = match seen.subject {
+            Subject::Address(address) => tick.elsewhere.get(&address).copied(),
+            Subject::Group(_) => None,
+        };
+        let elsewhere = elsewhere
+            .filter(|elsewhere| elsewhere.unproven.is_finite())
+            .unwrap_or_default();
+        let outcome = watched.next(seen, elsewhere, span);
         if let Some(finding) = outcome.finding {
             let attack = watched.open.map(|open| open.id);
             events.push(event(span, Some(seen.subject), attack, told(finding)));
         }
         match watched.open {
-            None if outcome.causes.is_empty() => return,
-            None => self.begin(index, outcome, span, events),
+            None if outcome.causes.is_empty() => {}
+            None => self.begin(index, (outcome, elsewhere), span, events),
             Some(open) => self.go_on(index, open, outcome, span, events),
         }
-        self.note(index, seen, tick, outcome, span);
+        self.note(index, seen, tick, (outcome, elsewhere), span);
+        self.pressing.extend(self.watched[index].pressing(seen));
     }
 
-    fn begin(&mut self, index: usize, outcome: Outcome, span: &Span, events: &mut Vec<Event>) {
+    fn begin(
+        &mut self,
+        index: usize,
+        (outcome, elsewhere): (Outcome, Elsewhere),
+        span: &Span,
+        events: &mut Vec<Event>,
+    ) {
         let watched = &mut self.watched[index];
         let onset = watched.onset.unwrap_or(span.begin);
         let id = self.next_id;
         self.next_id += 1;
+        let is_here = outcome.causes.is_here();
         watched.open = Some(Open {
             id,
             onset,
             last_excess: span.end,
+            is_here,
+            is_wide: outcome.causes.is_wide(),
         });
+        let fleet = (!is_here).then_some(elsewhere);
         let delay = span.end - onset;
         let vectors = outcome.causes.vectors();
         let now = watched.signals().now;
@@ -249,6 +281,7 @@ impl Detector {
             syn: now.syn,
             packets: now.packets,
             delay_ms: (delay * 1e3).round() as u64,
+            elsewhere: fleet,
         };
         self.attacks.push(Attack {
             id,
@@ -261,16 +294,19 @@ impl Detector {
             rungs: std::collections::BTreeSet::new(),
             peaks: Peaks::default(),
             impact_seconds: 0.0,
+            fleet,
         });
         events.push(event(span, Some(watched.subject), Some(id), what));
     }
 
     fn go_on(&mut self, index: usize, mut open: Open, outcome: Outcome, span: &Span, events: &mut Vec<Event>) {
         let subject = self.watched[index].subject;
+        open.is_here |= outcome.causes.is_here();
+        open.is_wide |= outcome.causes.is_wide();
         if outcome.goes_on {
             open.last_excess = span.end;
-            self.watched[index].open = Some(open);
         }
+        self.watched[index].open = Some(open);
         if let Some(attack) = self.attack_mut(open.id) {
             if outcome.goes_on {
                 attack.last_excess = span.wall.max(attack.started);
@@ -300,7 +336,14 @@ impl Detector {
     }
 
     /// Writes down what a tick adds to an attack, and takes it out of what speaks for the group.
-    fn note(&mut self, index: usize, seen: &Observation, tick: &Tick, outcome: Outcome, span: &Span) {
+    fn note(
+        &mut self,
+        index: usize,
+        seen: &Observation,
+        tick: &Tick,
+        (outcome, elsewhere): (Outcome, Elsewhere),
+        span: &Span,
+    ) {
         let watched = &self.watched[index];
         let (signals, group) = (*watched.signals(), watched.group);
         let Some(open) = watched.open else {
@@ -309,6 +352,9 @@ impl Detector {
         if let Some(attack) = self.attack_mut(open.id) {
             attack.rungs.insert(seen.standing.rung);
             raise(&mut attack.peaks, &signals, tick);
+            if open.is_wide && attack.fleet.is_none_or(|most| elsewhere.unproven > most.unproven) {
+                attack.fleet = Some(elsewhere);
+            }
             if outcome.hurt {
                 attack.impact_seconds += span.seconds();
             }

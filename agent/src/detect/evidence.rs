@@ -16,7 +16,9 @@ const HARD: usize = 1;
 const SOFT: usize = 2;
 /// The first of the other vectors.
 const FIRST_OTHER: usize = 3;
-const CAUSES: usize = FIRST_OTHER + OTHERS.len();
+/// Unproven SYNs over the higher bar together with those at the other nodes.
+const WIDE: usize = FIRST_OTHER + OTHERS.len();
+const CAUSES: usize = WIDE + 1;
 
 /// Causes that hold, one bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,6 +69,22 @@ impl Causes {
             })
     }
 
+    /// With that of the sum of all nodes.
+    pub(super) const fn with_wide(mut self, holds: bool) -> Self {
+        self.set(WIDE, holds);
+        self
+    }
+
+    /// True if that of the sum of all nodes holds.
+    pub(super) const fn is_wide(self) -> bool {
+        self.0 & (1 << WIDE) != 0
+    }
+
+    /// True if one holds for what arrives at this node.
+    pub(super) const fn is_here(self) -> bool {
+        self.0 & !(1 << WIDE) != 0
+    }
+
     const fn set(&mut self, cause: usize, holds: bool) {
         if holds {
             self.0 |= 1 << cause;
@@ -85,16 +103,18 @@ impl Causes {
             .filter(holds)
             .map(|cause| match cause.checked_sub(FIRST_OTHER) {
                 None => AttackVector::Syn,
+                Some(_) if cause == WIDE => AttackVector::Syn,
                 Some(index) => OTHERS[index],
             })
             .collect()
     }
 }
 
-/// Seconds after which a cause counts. Sharp: the second of two ticks of a tenth, also with a quiet one between.
+/// Seconds after which a cause counts. Sharp: the second of two ticks of a tenth, also with a quiet one between. So is the sum of
+/// all nodes, which is made of means of a second.
 const fn needed(cause: usize) -> f64 {
     match cause {
-        SHARP => 0.14,
+        SHARP | WIDE => 0.14,
         HARD => 1.0,
         SOFT => 3.0,
         other => match OTHERS[other - FIRST_OTHER] {

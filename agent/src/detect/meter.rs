@@ -147,6 +147,20 @@ impl Meter {
 }
 
 impl AddressMeter {
+    /// Of an address that was not read yet.
+    #[must_use]
+    pub fn unread(address: IpAddr) -> Self {
+        Self {
+            address: Some(address),
+            counts: Counts::default(),
+            delta: Counts::default(),
+            excess: None,
+            handshakes: 0,
+            handshakes_delta: 0,
+            verify: None,
+        }
+    }
+
     /// The excess that goes on at an instant.
     #[must_use]
     pub fn current_excess(&self, now: Now) -> Option<Excess> {

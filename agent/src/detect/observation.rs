@@ -1,10 +1,12 @@
 //! What detection sees: one [`Tick`] ten times a second, in plain numbers. A tick holds all that a decision may depend on, so
 //! that recorded ticks replay to the same detections. No clocks, no I/O.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use serde::{Deserialize, Serialize};
 
 use super::Subject;
-use crate::{clock::Now, ladder::Rung};
+use crate::{clock::Now, fleet::Elsewhere, ladder::Rung};
 
 /// Everything that was observed between two readings of the counters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +19,9 @@ pub struct Tick {
     pub subjects: Vec<Observation>,
     /// The host.
     pub host: HostObservation,
+    /// What arrives at the other nodes of the fleet, of the addresses of which something does.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elsewhere: BTreeMap<IpAddr, Elsewhere>,
 }
 
 /// One address or group. A group's rates are the sums of its addresses'.

@@ -219,6 +219,7 @@ impl Replay {
             }
         };
         Tick {
+            elsewhere: BTreeMap::new(),
             at: Now {
                 wall: until,
                 mono: MonotonicNs(0),

@@ -15,14 +15,28 @@ pub fn sentence(event: &Event) -> String {
         .map_or_else(|| "The attack".to_owned(), |number| format!("Attack {number}"));
     match &event.what {
         What::AttackStarted {
-            vectors, syn, packets, ..
+            vectors,
+            syn,
+            packets,
+            elsewhere,
+            ..
         } => {
             let vectors: Vec<&str> = vectors.iter().map(|vector| vector.name()).collect();
             let mut text = format!("{attack} on {subject} began");
             if !vectors.is_empty() {
                 let _ = write!(text, " ({})", vectors.join(", "));
             }
-            let _ = write!(text, ": {} SYN/s, {} packets/s.", rate(*syn), rate(*packets));
+            let _ = write!(text, ": {} SYN/s, {} packets/s", rate(*syn), rate(*packets));
+            if let Some(elsewhere) = elsewhere {
+                let (unproven, nodes) = (rate(elsewhere.unproven), elsewhere.nodes);
+                let nodes = if nodes == 1 {
+                    "another node".to_owned()
+                } else {
+                    format!("{nodes} other nodes")
+                };
+                let _ = write!(text, " here, and {unproven} SYN/s that nobody completes at {nodes}");
+            }
+            text.push('.');
             text
         }
         What::VectorAdded { vector } => format!("{attack} on {subject} has a new vector: {vector}."),
@@ -45,6 +59,40 @@ pub fn sentence(event: &Event) -> String {
             softirq * 100.0
         ),
         What::HostRecovered => "This host keeps up again.".to_owned(),
+        What::UpstreamAnnounced { sessions } => format!(
+            "The network above is asked to drop what goes to {subject}: announced to {}.",
+            sessions.join(", ")
+        ),
+        What::UpstreamWithdrawn => format!("The network above is not asked any more to drop what goes to {subject}."),
+        What::UpstreamRefused { why } => {
+            format!("The network above is not asked to drop what goes to {subject}: {why}.")
+        }
+        What::FleetCutOff { why } => {
+            format!("Cut off from the fleet: {why}. This node goes on with what it knows.")
+        }
+        What::FleetBack { seconds } => format!("With the fleet again after {}.", span(*seconds)),
+        What::FleetLost { about, by } => {
+            format!("What was decided here about {about} while cut off does not hold: {by} decided later.")
+        }
+        What::FleetGarbage { what } => format!("Ignored in the fleet's etcd: {what}"),
+        What::FleetHeldBack { about, why } => {
+            format!("Decided for all nodes, and not done here: {about}, because {why}. --force does it here too.")
+        }
+        What::FleetAttack {
+            unproven,
+            threshold,
+            nodes,
+        } => format!(
+            "{subject} is attacked, thinly at each of {nodes} nodes: {} SYN/s in sum that nobody completes, and its threshold is {} SYN/s.",
+            rate(*unproven),
+            rate(*threshold)
+        ),
+        What::InterfaceLost { interface, why } => {
+            format!("{interface} is not protected: {why}. The agent attaches again by itself as soon as it can.")
+        }
+        What::InterfaceBack { interface, seconds } => {
+            format!("{interface} is protected again; it was not for {seconds:.1} s at most.")
+        }
         What::Notice { text } => text.clone(),
     }
 }

@@ -17,10 +17,15 @@ pub(super) const OTHERS: [AttackVector; 7] = [
 /// No sensor counts more; what claims to is garbage, and must not spoil what follows.
 const HIGHEST_PPS: f64 = 1e12;
 
-/// Weights of a tick in a mean over a second and in one over five minutes: `1 - exp(-seconds / span)`.
+/// A handshake comes so long after its SYN at most, mostly, in seconds.
+const LATE_SECONDS: f64 = 0.15;
+
+/// Weights of a tick in a mean over a second, in one over five minutes, and in what follows with a handshake's delay:
+/// `1 - exp(-seconds / span)`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Weights {
     second: f64,
+    late: f64,
     slow: f64,
 }
 
@@ -29,6 +34,7 @@ impl Weights {
         let weight = |span: f64| -(-seconds / span).exp_m1();
         Self {
             second: weight(1.0),
+            late: weight(LATE_SECONDS),
             slow: weight(300.0),
         }
     }
@@ -104,6 +110,9 @@ pub struct Signals {
     /// SYNs of both of the latest two ticks that were not completed in either: late handshakes of a sudden crowd are not
     /// missing yet.
     pub sharp: f64,
+    /// Unproven SYNs in the mean of a second, without those that came too lately: what a crowd leaves open for a round trip, at
+    /// all nodes at once, is not there.
+    pub settled: f64,
 }
 
 impl Signals {
@@ -114,6 +123,7 @@ impl Signals {
             now: self.now.with(&part.now, less),
             mean: self.mean.with(&part.mean, less),
             sharp: less(self.sharp, part.sharp),
+            settled: less(self.settled, part.settled),
         }
     }
 
@@ -123,6 +133,7 @@ impl Signals {
         self.now = self.now.with(&more.now, sum);
         self.mean = self.mean.with(&more.mean, sum);
         self.sharp += more.sharp;
+        self.settled += more.settled;
     }
 }
 
@@ -139,6 +150,8 @@ pub(super) struct Expected {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Filter {
     signals: Signals,
+    /// SYNs in the mean of a second, a little later.
+    late_syn: f64,
     /// There was a tick before.
     begun: bool,
     /// Whether handshakes were counted then.
@@ -171,10 +184,14 @@ impl Filter {
             signals.mean = signals
                 .mean
                 .with(&now, |mean, now| mean + (now - mean) * weights.second);
+            self.late_syn += (signals.mean.syn - self.late_syn) * weights.late;
         } else {
             self.begun = true;
             signals.mean = now;
+            self.late_syn = now.syn;
         }
+        let mean = &signals.mean;
+        signals.settled = (mean.syn.min(self.late_syn) - mean.answered).max(0.0) + mean.blackholed;
         signals.sharp = (now.syn.min(before.syn) - now.answered.max(before.answered)).max(0.0)
             + now.blackholed.min(before.blackholed);
         signals.now = now;

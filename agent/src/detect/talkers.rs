@@ -69,8 +69,9 @@ impl Talkers {
     /// The share of all packets that the heaviest `count` sources have together, 0 to 1.
     #[must_use]
     pub fn concentration(&self, count: usize) -> f64 {
-        let sum: f64 = self.sources.iter().take(count).map(|talker| talker.share).sum();
-        sum.min(1.0)
+        let shares = self.sources.iter().take(count).map(|talker| talker.share);
+        // The sum of nothing is -0 by `sum`, and JSON would say so.
+        shares.fold(0.0, |sum: f64, share| sum + share).min(1.0)
     }
 }
 

@@ -8,8 +8,11 @@ use super::{
     baseline::Usual,
     evidence::{Causes, Evidence},
     lesson::Sums,
+    pressing::{LEAST_PPS, Pressing},
     signal::{Filter, Signals, Weights, sound},
+    wide::Wide,
 };
+use crate::fleet::Elsewhere;
 
 /// Completed handshakes below this share of what was before are few.
 const FEW: f64 = 0.5;
@@ -90,6 +93,10 @@ pub(super) struct Open {
     pub(super) id: u64,
     pub(super) onset: f64,
     pub(super) last_excess: f64,
+    /// It was told by what arrives here at some time.
+    pub(super) is_here: bool,
+    /// It was told by what arrives at all nodes at some time.
+    pub(super) is_wide: bool,
 }
 
 /// What a tick came to.
@@ -167,6 +174,27 @@ impl Watched {
         self.filter.signals()
     }
 
+    /// What presses on it, if it is an address and enough does.
+    pub(super) fn pressing(&self, seen: &Observation) -> Option<Pressing> {
+        let signals = self.filter.signals();
+        let (Subject::Address(address), Some(threshold)) = (self.subject, seen.standing.syn_threshold) else {
+            return None;
+        };
+        let (level, high) = self.bars.usual;
+        let is_counted = seen.standing.counts_handshakes;
+        (signals.settled >= LEAST_PPS).then(|| Pressing {
+            address,
+            unproven: signals.settled,
+            // An estimate is off by more than what is usual of it.
+            usual: if is_counted { level } else { high },
+            is_counted,
+            syn: signals.mean.syn,
+            threshold,
+            rung: seen.standing.rung,
+            attacked: self.open.is_some_and(|open| open.is_here),
+        })
+    }
+
     /// Forgets the ticks before: there was a gap.
     pub(super) fn interrupt(&mut self) {
         self.filter.interrupt();
@@ -174,8 +202,8 @@ impl Watched {
         self.onset = None;
     }
 
-    /// Takes in a tick.
-    pub(super) fn next(&mut self, seen: &Observation, span: &Span) -> Outcome {
+    /// Takes in a tick, and what arrives at the other nodes.
+    pub(super) fn next(&mut self, seen: &Observation, elsewhere: Elsewhere, span: &Span) -> Outcome {
         let whole = self.filter.next(seen, self.bars.expected, span.weights);
         let explained = self.explained.take();
         let alone = explained.is_none();
@@ -186,12 +214,15 @@ impl Watched {
         let standing = &seen.standing;
         // Where handshakes are not counted, the kernel must say that a rate is exceeded.
         let excess_needed = !standing.counts_handshakes && !standing.excess;
-        let holding = Causes::of(&signals, &self.bars, excess_needed);
+        let wide = Wide::of(&signals, standing, &self.bars, elsewhere);
+        let is_wide = wide.is_some_and(|wide| wide.is_over(&self.bars));
+        let holding = Causes::of(&signals, &self.bars, excess_needed).with_wide(is_wide);
         let haste = self.bars.haste(&signals.mean);
         let causes = self.evidence.weigh(holding, span.seconds(), haste);
-        self.note_onset(&signals, span);
+        self.note_onset(&signals, is_wide, span);
         let (fell, hurt) = self.falls(&signals);
         let excess = standing.excess && alone;
+        let may_go_on = causes.is_wide() || self.open.is_some_and(|open| open.is_wide);
         // What a blackhole keeps out completes nothing: that is no news.
         let news = fell && sound(seen.rates.blackholed) <= 0.0;
         let finding = self.finding(seen, &signals, news, excess, span);
@@ -203,14 +234,15 @@ impl Watched {
         }
         Outcome {
             causes,
-            goes_on: Causes::go_on(&signals, &self.bars),
+            goes_on: Causes::go_on(&signals, &self.bars)
+                || (may_go_on && wide.is_some_and(|wide| wide.goes_on(&self.bars))),
             hurt,
             finding,
         }
     }
 
-    fn note_onset(&mut self, signals: &Signals, span: &Span) {
-        if !Causes::steady(&signals.now, &self.bars).is_empty() {
+    fn note_onset(&mut self, signals: &Signals, is_wide: bool, span: &Span) {
+        if is_wide || !Causes::steady(&signals.now, &self.bars).is_empty() {
             self.onset.get_or_insert(span.begin);
             self.last_over = span.end;
         } else if span.end - self.last_over > ONSET_SECONDS {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Engine;
 use crate::{
     clock::Now,
-    detect::{Attack, Baselines, Detector, Event, HostObservation, Subject, Tick, baseline::Baseline},
+    detect::{Attack, Baselines, Detector, Event, HostObservation, Pressing, Subject, Tick, baseline::Baseline},
     ledger::Ledger,
     snapshot::Detection,
 };
@@ -62,6 +62,11 @@ impl Detecting {
         self.detector.attacks()
     }
 
+    /// What presses on addresses.
+    pub(super) fn pressing(&self) -> &[Pressing] {
+        self.detector.pressing()
+    }
+
     pub(super) fn count(&mut self, event: &Event) {
         *self.happened.entry(event.what.name()).or_default() += 1;
     }
@@ -75,6 +80,7 @@ impl Engine {
         let nothing = (!section.enabled).then(|| Tick {
             subjects: Vec::new(),
             host: HostObservation::default(),
+            elsewhere: BTreeMap::new(),
             ..*tick
         });
         let detecting = &mut self.detecting;
@@ -93,7 +99,8 @@ impl Engine {
         for event in events {
             self.happened(event);
         }
-        self.climb(tick, &attacks, saturated) || happened
+        let has_news = self.tell_fleet(tick.at);
+        self.climb(tick, &attacks, saturated) || happened || has_news
     }
 
     /// Has the ledger keep attacks as they are now, and what was learned of what is usual.

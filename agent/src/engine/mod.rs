@@ -1,19 +1,26 @@
 //! The single owner of what is wanted: it takes commands, decides, writes to the kernel, records in the ledger, answers.
 //! Every method takes the instant from outside, so that tests own the clock.
 
+mod attached;
 mod commands;
 mod detect;
 mod events;
+mod fleet;
+mod follow;
 mod ladder;
 mod lists;
 mod look;
+mod messages;
 mod poll;
 mod reload;
 pub mod start;
+mod thin;
+mod upstream;
 mod who;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
+use attached::Attached;
 pub use commands::detached;
 use detect::Detecting;
 use jiff::Timestamp;
@@ -24,20 +31,24 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     apply::apply,
     clock::Now,
-    command::Order,
+    command::{Command, Order},
     config::{Config, file::LogLevel},
     control::api::Done,
     decide::{
-        KernelState, Refusal, World,
+        KernelState, Refusal, Upward, World,
         ladder::{Ladder, Watched},
     },
     detect::{Meter, NumberedEvent, Talkers, Tally},
+    failpoint::{Point, reach},
     feeds::state::ListState,
+    fleet::FleetState,
     host::{Host, HostFacts, TcpFacts},
     ledger::{Installed, JournalEntry, Ledger},
     overrides::{Change, Overrides},
-    snapshot::{LedgerHealth, Snapshot},
+    recent::Recent,
+    snapshot::{LedgerHealth, Reload, Snapshot},
     tables::{KernelTables, LinkState, ListAction, ListPackets, Listener, MapFill, ProgramStats, Sample, SourceUsage},
+    upstream::UpstreamState,
 };
 
 /// Changes how much is logged.
@@ -48,10 +59,16 @@ pub struct Engine {
     tables: Box<dyn KernelTables>,
     ledger: Ledger,
     config: Arc<Config>,
+    reload: Reload,
     overrides: Arc<Overrides>,
     /// What the tables hold: this process is their only writer.
     kernel: Arc<KernelState>,
     meter: Arc<Meter>,
+    recent: Recent,
+    upstream: Arc<UpstreamState>,
+    fleet: Arc<FleetState>,
+    following: follow::Following,
+    telling: fleet::Telling,
     tally: Tally,
     talkers: Arc<Talkers>,
     who: who::Who,
@@ -63,6 +80,7 @@ pub struct Engine {
     lists: Arc<Vec<ListState>>,
     list_packets: Arc<Vec<ListPackets>>,
     links: Arc<Vec<LinkState>>,
+    attached: Attached,
     fills: Arc<Vec<MapFill>>,
     programs: Arc<Vec<ProgramStats>>,
     samples: Arc<Vec<Sample>>,
@@ -130,7 +148,11 @@ impl Engine {
     pub fn carry_out(&mut self, order: &mut Order, now: Now) -> Result<Done, Refusal> {
         let description = order.command.describe();
         let reason = order.command.reason().map(str::to_owned);
+        let is_reload = matches!(order.command, Command::Reload(_));
         let outcome = self.dispatch(order, now);
+        if is_reload {
+            self.reloaded(outcome.is_ok(), now);
+        }
         let (changes, mut answer) = match outcome {
             Ok((changes, done)) => (changes, Ok(done)),
             Err(refusal) => (Vec::new(), Err(refusal)),
@@ -145,7 +167,9 @@ impl Engine {
                 .as_ref()
                 .map_or_else(ToString::to_string, |done| done.message.clone()),
         };
+        reach(Point::CommandInForce);
         let recorded = self.record(&changes, &entry);
+        reach(Point::CommandRecorded);
         if let (Ok(done), Err(problem)) = (&mut answer, recorded) {
             done.warnings.push(problem);
         }
@@ -189,7 +213,7 @@ impl Engine {
         }
         self.ledger.record(changes, entry).map_err(|error| {
             tracing::error!("{error}");
-            format!("in force, but not recorded and gone after a reboot: {error}")
+            format!("in force, but not recorded yet (it is tried again), and gone after a reboot until then: {error}")
         })
     }
 
@@ -201,6 +225,12 @@ impl Engine {
             config_list: &self.config.list,
             block_ttl: self.config.block_ttl,
             overrides: &self.overrides,
+            upstream: Some(Upward {
+                config: &self.config,
+                state: &self.upstream,
+            }),
+            elsewhere: &[],
+            stores: &self.fleet.stores,
         }
     }
 
@@ -225,6 +255,7 @@ impl Engine {
         LedgerHealth {
             path: self.ledger.path().to_owned(),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
+            lost: self.ledger.history().lost(),
         }
     }
 
@@ -238,9 +269,15 @@ impl Engine {
             now,
             started: self.started,
             config: Arc::clone(&self.config),
+            reload: self.reload.clone(),
             overrides: Arc::clone(&self.overrides),
             kernel: Arc::clone(&self.kernel),
             meter: Arc::clone(&self.meter),
+            recent: self.recent.clone(),
+            upstream: Arc::clone(&self.upstream),
+            fleet: Arc::clone(&self.fleet),
+            not_here: self.following.not_here(),
+            report: self.telling.report(),
             talkers: Arc::clone(&self.talkers),
             watched: Arc::clone(&self.watched),
             tcp: Arc::clone(&self.tcp),
@@ -248,6 +285,8 @@ impl Engine {
             lists: Arc::clone(&self.lists),
             list_packets: Arc::clone(&self.list_packets),
             links: Arc::clone(&self.links),
+            unprotected: self.attached.unprotected(),
+            without: self.attached.sums(now),
             fills: Arc::clone(&self.fills),
             programs: Arc::clone(&self.programs),
             samples: Arc::clone(&self.samples),
@@ -265,11 +304,16 @@ impl Engine {
         self.lasting_warnings
             .iter()
             .cloned()
+            .chain(self.attached.warnings())
             .chain(links)
             .chain(self.host_warnings())
             .chain(self.list_warnings(now))
             .chain(self.polls.warnings())
             .chain(self.ladder_problem.clone())
+            .chain(self.upstream.warnings())
+            .chain(self.fleet.warnings())
+            .chain(self.following.not_here())
+            .chain(self.reload_warning())
             .collect()
     }
 }

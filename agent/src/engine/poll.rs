@@ -72,11 +72,16 @@ impl Polls {
 impl Engine {
     /// One poll.
     pub fn tick(&mut self, now: Now) {
+        // First of all: nothing else matters where nothing protects.
+        let attached = self.keep_attached(now);
         let outcome = self.poll(now);
         self.polls.poll_problem = told(outcome.as_ref().err());
-        let happened = outcome.unwrap_or(false);
+        let happened = outcome.unwrap_or(false) || attached;
         if self.polls.is_refresh_due(now) {
+            self.keep_pinned(now);
+            self.ledger.catch_up(now.wall);
             self.expire(now);
+            self.follow_fleet(now);
             self.keep_detected(now);
             self.keep_who(now);
             self.polls.refresh_problem = told(self.refresh(now).err().as_ref());
@@ -98,6 +103,7 @@ impl Engine {
             reading: &self.polls.reading,
             gains: &gains,
             host: self.host_observation(),
+            elsewhere: &self.telling.elsewhere(now),
         };
         let Some(tick) = sight.tick() else {
             return Ok(false);
@@ -132,6 +138,7 @@ impl Engine {
         // A second look at the same instant (the first one, right after the start) has no rates to tell.
         if self.polls.read.mono > self.meter.at.mono {
             self.meter = Arc::new(self.meter.next(self.polls.reading.clone(), self.polls.read));
+            self.recent.note(&self.meter);
         }
         self.talkers = Arc::new(self.tally.next(&self.tables.tally(now.mono)?, now));
         self.programs = Arc::new(self.tables.programs()?);

@@ -2,15 +2,41 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Engine, commands::Outcome};
+use super::Engine;
 use crate::{
+    clock::Now,
     config::Config,
     control::api::Done,
-    decide::{Refusal, reload::difference},
+    decide::{Refusal, changes::Outcome, reload::difference},
+    failpoint::{Point, reach},
     tables::XdpMode,
 };
 
 impl Engine {
+    /// Notes how a reload went.
+    pub(super) fn reloaded(&mut self, succeeded: bool, now: Now) {
+        self.reload.refused = !succeeded;
+        if succeeded {
+            self.reload.loaded = now.wall;
+        }
+    }
+
+    /// The file could not be used, so that it never became a command.
+    pub fn not_reloaded(&mut self, now: Now) {
+        self.reloaded(false, now);
+        self.publish(now);
+    }
+
+    /// A file that is not what holds is found out at the next start, when nobody remembers it.
+    pub(super) fn reload_warning(&self) -> Option<String> {
+        self.reload.refused.then(|| {
+            format!(
+                "the last reload was refused, and the configuration of {:.0} still holds: `agent check-config` tells why",
+                self.reload.loaded
+            )
+        })
+    }
+
     /// Attaches what is new, moves the tables, lets go of what is gone; on a failure, back the same way.
     pub(super) fn reload(&mut self, config: Config) -> Outcome {
         let difference = difference(&self.config, &config);
@@ -46,6 +72,7 @@ impl Engine {
         self.config = Arc::new(config);
         self.tell_listeners();
         self.remember_installed();
+        reach(Point::InstalledNoted);
         let count = difference.changes.len();
         let message = format!("Reloaded: {count} {}.", if count == 1 { "change" } else { "changes" });
         Ok((
@@ -64,17 +91,20 @@ impl Engine {
         let (old, new) = (names(&self.config), names(config));
         let added: Vec<String> = new.difference(&old).cloned().collect();
         let removed: Vec<String> = old.difference(&new).cloned().collect();
+        // A renamed interface is new by its name only: what was on it before must be on it again if this comes to nothing.
+        let fresh: Vec<String> = added.iter().filter(|name| !self.is_linked(name)).cloned().collect();
         self.attach_each(&added, config.xdp_mode)?;
         if let Err(error) = self.move_to(config, (*self.overrides).clone()) {
-            self.detach_quietly(&added);
+            self.detach_quietly(&fresh);
             return Err(error);
         }
+        reach(Point::ReloadMoved);
         for (done, interface) in removed.iter().enumerate() {
             if let Err(error) = self.tables.detach(interface) {
                 let way_back = self.attach_each(&removed[..done], config.xdp_mode);
                 let former = Arc::clone(&self.config);
                 let way_back = way_back.and_then(|()| self.move_to(&former, (*self.overrides).clone()));
-                self.detach_quietly(&added);
+                self.detach_quietly(&fresh);
                 return Err(way_back.err().unwrap_or_else(|| error.into()));
             }
         }
@@ -86,13 +116,25 @@ impl Engine {
 
     /// Attaches to all of them or to none.
     fn attach_each(&mut self, interfaces: &[String], mode: XdpMode) -> Result<(), Refusal> {
-        for (done, interface) in interfaces.iter().enumerate() {
+        let mut fresh = Vec::new();
+        for interface in interfaces {
+            let was_linked = self.is_linked(interface);
             if let Err(error) = self.tables.attach(interface, mode) {
-                self.detach_quietly(&interfaces[..done]);
+                self.detach_quietly(&fresh);
                 return Err(error.into());
+            }
+            if !was_linked {
+                fresh.push(interface.clone());
             }
         }
         Ok(())
+    }
+
+    /// Whether the program is on an interface already, whatever it was called when it came there.
+    fn is_linked(&self, interface: &str) -> bool {
+        self.tables
+            .links()
+            .is_ok_and(|links| links.iter().any(|link| link.interface == interface))
     }
 
     fn detach_quietly(&mut self, interfaces: &[String]) {

@@ -1,6 +1,6 @@
 //! How the engine begins: what the ledger knows, what the kernel holds, and what the configuration wants become one.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use tokio::sync::{broadcast, watch};
 
@@ -15,10 +15,13 @@ use crate::{
         ladder::Ladder,
     },
     detect::{Meter, Tally},
+    failpoint::{Point, reach},
+    feeds::first,
     host::{Host, TcpFacts},
     ledger::{JournalEntry, Ledger},
     overrides::{ADOPTED, Change, Overrides},
-    snapshot::{Detection, LedgerHealth, Snapshot},
+    recent::Recent,
+    snapshot::{Detection, LedgerHealth, Reload, Snapshot},
     tables::{KernelTables, LinkState},
 };
 
@@ -67,6 +70,12 @@ impl Engine {
             set_log_level,
         } = parts;
         let (overrides, kernel, unclear) = take_over(&mut *tables, &mut ledger, &config, &tcp, now)?;
+        if let Err(error) = first::put_last_good(&mut *tables, &config, now) {
+            warnings.push(format!(
+                "the lists are not in force before the program is attached: {error}"
+            ));
+        }
+        warnings.extend(carry_counters(&mut *tables));
         // In this order: whoever connects from now on is remembered, whoever is connected is made known, and only then
         // may anybody be asked for a proof.
         warnings.extend(watch_handshakes(&mut *tables, &*host, &kernel, now));
@@ -83,9 +92,15 @@ impl Engine {
             tables,
             ledger,
             config: Arc::clone(&first.config),
+            reload: first.reload.clone(),
             overrides: Arc::clone(&first.overrides),
             kernel: Arc::clone(&first.kernel),
             meter: Arc::clone(&first.meter),
+            recent: Recent::default(),
+            upstream: Arc::default(),
+            fleet: Arc::default(),
+            following: super::follow::Following::default(),
+            telling: super::fleet::Telling::default(),
             tally: Tally::default(),
             talkers: Arc::default(),
             who: super::who::Who::default(),
@@ -96,6 +111,7 @@ impl Engine {
             lists: Arc::default(),
             list_packets: Arc::default(),
             links: Arc::default(),
+            attached: super::attached::Attached::default(),
             fills: Arc::default(),
             programs: Arc::default(),
             samples: Arc::default(),
@@ -113,6 +129,7 @@ impl Engine {
             detached: false,
         };
         engine.remember_installed();
+        reach(Point::InstalledNoted);
         engine.tell_listeners();
         engine.tick(now);
         Ok(engine)
@@ -132,9 +149,18 @@ fn first_snapshot(
         now,
         started: now.wall,
         config: Arc::new(config),
+        reload: Reload {
+            loaded: now.wall,
+            refused: false,
+        },
         overrides: Arc::new(overrides),
         kernel: Arc::new(kernel),
         meter: Arc::new(meter),
+        recent: Recent::default(),
+        upstream: Arc::default(),
+        fleet: Arc::default(),
+        not_here: Vec::new(),
+        report: Arc::default(),
         talkers: Arc::default(),
         watched: Arc::default(),
         tcp: Arc::new(tcp),
@@ -142,6 +168,8 @@ fn first_snapshot(
         lists: Arc::default(),
         list_packets: Arc::default(),
         links: Arc::default(),
+        unprotected: Vec::new(),
+        without: BTreeMap::new(),
         fills: Arc::default(),
         programs: Arc::default(),
         samples: Arc::default(),
@@ -180,8 +208,19 @@ fn take_over(
     let writes = apply(tables, &found, &wanted)?;
     let (entries, addresses) = (wanted.entries.len(), wanted.addresses.len());
     tracing::info!(writes, entries, addresses, "the kernel's tables are filled");
+    reach(Point::TablesFilled);
     record_adopted(ledger, &adopted, now);
+    reach(Point::Adopted);
     Ok((overrides, wanted, unclear))
+}
+
+/// Goes on counting where an agent of another version stopped. The sentences tell where that cannot be.
+fn carry_counters(tables: &mut dyn KernelTables) -> Vec<String> {
+    let sentences = tables
+        .carry_counters()
+        .unwrap_or_else(|error| vec![format!("counters begin anew: {error}")]);
+    reach(Point::CountersCarried);
+    sentences
 }
 
 /// Begins to remember whose handshakes complete, and makes known whose have. Where that cannot be, the agent protects
@@ -265,6 +304,7 @@ fn attach_all(tables: &mut dyn KernelTables, config: &Config) -> Result<(), Refu
             "detached an agent of another version: the configuration does not name the interface any more"
         );
     }
+    reach(Point::AllAttached);
     for link in strangers {
         tables.detach(&link.interface)?;
         tracing::warn!(

@@ -5,18 +5,15 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context as _;
 use axum::{
     Router,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
 };
 use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{metrics::Exporter, notify::Notifications};
+use super::{exporter::Exporter, exposition::Form, notify::Notifications, process::Usage};
 use crate::{notify::Notifier, snapshot::Snapshot};
-
-/// The content type of OpenMetrics 1.0.
-const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Takes the port.
 ///
@@ -37,42 +34,45 @@ pub async fn serve(
     snapshots: watch::Receiver<Arc<Snapshot>>,
     notifier: Notifier,
 ) -> std::io::Result<()> {
-    let mut registry = registry(snapshots);
-    registry.register_collector(Box::new(Notifications(notifier)));
-    let registry = Arc::new(registry);
-    let router = Router::new().route("/metrics", get(move || std::future::ready(answer(&registry))));
-    axum::serve(listener, router).await
+    axum::serve(listener, router(snapshots, notifier)).await
 }
 
-fn answer(registry: &Registry) -> Response {
+/// What is served: /metrics.
+pub fn router(snapshots: watch::Receiver<Arc<Snapshot>>, notifier: Notifier) -> Router {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Exporter::new(snapshots)));
+    registry.register_collector(Box::new(Notifications(notifier)));
+    registry.register_collector(Box::new(Usage));
+    let registry = Arc::new(registry);
+    let metrics = move |headers: HeaderMap| std::future::ready(answer(&registry, Form::wanted(&headers)));
+    Router::new().route("/metrics", get(metrics))
+}
+
+fn answer(registry: &Registry, form: Form) -> Response {
     match encoded(registry) {
-        Ok(text) => ([(CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Ok(text) => ([(CONTENT_TYPE, form.content_type())], form.of(text)).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-/// The metrics as they are served.
+/// The metrics of a snapshot, as OpenMetrics.
 ///
 /// # Errors
 /// If a metric cannot be written, which would be a mistake in its description.
 pub fn text(snapshots: watch::Receiver<Arc<Snapshot>>) -> Result<String, std::fmt::Error> {
-    encoded(&registry(snapshots))
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Exporter::new(snapshots)));
+    encoded(&registry)
 }
 
-/// The metrics of who is notified, as they are served.
+/// The metrics of who is notified, as OpenMetrics.
 ///
 /// # Errors
 /// See [`text`].
 pub fn notifications(notifier: Notifier) -> Result<String, std::fmt::Error> {
-    let mut registry = Registry::with_prefix("levee");
+    let mut registry = Registry::default();
     registry.register_collector(Box::new(Notifications(notifier)));
     encoded(&registry)
-}
-
-fn registry(snapshots: watch::Receiver<Arc<Snapshot>>) -> Registry {
-    let mut registry = Registry::with_prefix("levee");
-    registry.register_collector(Box::new(Exporter::new(snapshots)));
-    registry
 }
 
 fn encoded(registry: &Registry) -> Result<String, std::fmt::Error> {

@@ -5,6 +5,7 @@ use std::{io, path::Path, time::Duration};
 use reqwest::{
     Client, ClientBuilder, Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap},
+    redirect,
 };
 use tokio::time::timeout;
 
@@ -15,6 +16,8 @@ use crate::{
 
 /// Time in which a connection must be there.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Redirects that are followed.
+const REDIRECTS: usize = 5;
 
 /// Reads URLs. On a host that trusts nobody (without `ca-certificates`), only those without TLS.
 ///
@@ -24,6 +27,7 @@ pub fn client() -> reqwest::Result<Client> {
     let with = |builder: ClientBuilder| {
         builder
             .connect_timeout(CONNECT)
+            .redirect(redirect::Policy::custom(follow))
             .user_agent(concat!("levee/", env!("CARGO_PKG_VERSION")))
             .build()
     };
@@ -31,6 +35,22 @@ pub fn client() -> reqwest::Result<Client> {
         tracing::warn!("https:// lists cannot be read: {error}");
         with(tls::without())
     })
+}
+
+/// Follows a few redirects, and none that leaves TLS: whoever is on the way there could write the list.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    match refused(attempt.previous(), attempt.url()) {
+        Some(why) => attempt.error(why),
+        None => attempt.follow(),
+    }
+}
+
+fn refused(before: &[Url], next: &Url) -> Option<&'static str> {
+    if before.len() > REDIRECTS {
+        return Some("it redirects again and again");
+    }
+    let left_tls = next.scheme() != "https" && before.iter().any(|url| url.scheme() == "https");
+    left_tls.then_some("it redirects from https:// to a URL without TLS")
 }
 
 /// The text of a list, at most so many bytes.
@@ -119,4 +139,21 @@ fn why(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     format!("cannot be read: {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_few_and_never_leave_tls() {
+        let url = |text: &str| text.parse::<Url>().expect("a URL");
+        let (plain, safe) = (url("http://one.example/a"), url("https://two.example/b"));
+        assert_eq!(refused(std::slice::from_ref(&plain), &safe), None);
+        assert_eq!(refused(std::slice::from_ref(&safe), &safe), None);
+        assert_eq!(refused(std::slice::from_ref(&plain), &plain), None);
+        assert!(refused(&[plain.clone(), safe.clone()], &plain).is_some_and(|why| why.contains("without TLS")));
+        let many = vec![safe.clone(); REDIRECTS + 1];
+        assert!(refused(&many, &safe).is_some_and(|why| why.contains("again and again")));
+    }
 }

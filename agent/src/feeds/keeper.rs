@@ -12,6 +12,7 @@ use super::{
     prefixes::Prefixes,
     state::ListState,
     store::Kept,
+    wide,
 };
 use crate::{
     clock::Now,
@@ -26,6 +27,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 struct Version {
     prefixes: Arc<Prefixes>,
+    digest: String,
     invalid: usize,
     told: Vec<InvalidLine>,
     read: Timestamp,
@@ -194,6 +196,7 @@ impl Keeper {
         match reading.and_then(|parsed| sound(&held.list, parsed, others, most)) {
             Ok(parsed) => {
                 held.new = Some(Version {
+                    digest: parsed.prefixes.digest(),
                     prefixes: Arc::new(parsed.prefixes),
                     invalid: parsed.invalid,
                     told: parsed.told,
@@ -290,6 +293,13 @@ fn sound(list: &List, parsed: Parsed, others: usize, most: usize) -> Result<Pars
     if count == 0 {
         return Err("has no prefix: to end a list, remove its section from the configuration".to_owned());
     }
+    if !list.wide
+        && let Some(what) = wide::too_much(&parsed.prefixes)
+    {
+        return Err(format!(
+            "{what}: no list of attackers does; set `wide = true` in its section if this one may"
+        ));
+    }
     if count + others > most {
         return Err(format!(
             "has {count} prefixes, with the {others} of all other lists more than limits.list_prefixes ({most}): raise that and \
@@ -363,6 +373,7 @@ impl Held {
             from: self.list.from.to_string(),
             v4: good.map_or(0, |version| version.prefixes.v4.len()),
             v6: good.map_or(0, v6),
+            digest: good.map(|version| version.digest.clone()).unwrap_or_default(),
             invalid: good.map_or(0, |version| version.invalid),
             told: good.map(|version| version.told.clone()).unwrap_or_default(),
             conflicts: self.conflicts,
@@ -378,6 +389,7 @@ impl Held {
 impl From<Kept> for Version {
     fn from(kept: Kept) -> Self {
         Self {
+            digest: kept.parsed.prefixes.digest(),
             prefixes: Arc::new(kept.parsed.prefixes),
             invalid: kept.parsed.invalid,
             told: kept.parsed.told,

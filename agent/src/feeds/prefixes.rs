@@ -69,6 +69,28 @@ impl Prefixes {
         self.len() == 0
     }
 
+    /// Tells two versions apart: the first 16 hexadecimal digits of the SHA-256 of all, in order.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        for (family, shorts) in [(4, &self.v4), (6, &self.v6)] {
+            for short in shorts {
+                context.update(&short.start.to_be_bytes());
+                context.update(&[family, short.len]);
+            }
+        }
+        for prefix in &self.long {
+            context.update(prefix.to_string().as_bytes());
+        }
+        let digest = context.finish();
+        digest
+            .as_ref()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
     /// Every one.
     pub fn iter(&self) -> impl Iterator<Item = IpNet> + '_ {
         let v4 = self.v4.iter().map(|short| short.v4());
@@ -99,4 +121,32 @@ fn v6_start(net: Ipv6Net) -> Option<u64> {
     let fits = |address: Ipv6Addr| is_for_table(Address::from_bytes(address.octets()));
     let holds = net.prefix_len() <= V6_LEN_MAX && fits(net.network()) && fits(net.broadcast());
     holds.then(|| (u128::from(net.network()) >> 64) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(prefixes: &[&str]) -> String {
+        let mut held = Prefixes::default();
+        for prefix in prefixes {
+            held.push(prefix.parse().expect("prefix"));
+        }
+        held.sorted().digest()
+    }
+
+    #[test]
+    fn equal_versions_have_equal_digests_and_others_do_not() {
+        let all = ["192.0.2.0/24", "198.51.100.7/32", "2001:db8::/32", "2001:db8::7/128"];
+        let mut turned = all;
+        turned.reverse();
+        assert_eq!(digest(&all), digest(&turned));
+        assert_eq!(digest(&all).len(), 16);
+        for left_out in 0..all.len() {
+            let mut fewer = all.to_vec();
+            fewer.remove(left_out);
+            assert_ne!(digest(&fewer), digest(&all));
+        }
+        assert_ne!(digest(&["192.0.2.0/24"]), digest(&["192.0.2.0/25"]));
+    }
 }

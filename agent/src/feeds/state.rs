@@ -18,6 +18,8 @@ pub struct ListState {
     pub v4: usize,
     /// IPv6 prefixes of it.
     pub v6: usize,
+    /// Tells versions apart, on all nodes; empty without one, and until the one that the kernel holds was read again.
+    pub digest: String,
     /// Lines of it that were no prefix.
     pub invalid: usize,
     /// The first of them.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::parse::{Parsed, parse};
+use crate::failpoint::{Point, reach};
 
 /// The first line of a file, behind a `#`: about the version in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,7 +73,10 @@ impl Store {
             writeln!(file, "{prefix}")?;
         }
         file.into_inner()?.sync_all()?;
-        fs::rename(&new, &path)
+        reach(Point::ListFileWritten);
+        fs::rename(&new, &path)?;
+        reach(Point::ListFileKept);
+        Ok(())
     }
 
     /// The version that was kept of a list from this source; one from another source is none.

@@ -3,6 +3,7 @@
 //! configuration asks for it.
 
 mod chosen;
+pub mod interfaces;
 pub mod load;
 pub mod sockets;
 mod sysctls;
@@ -19,8 +20,8 @@ use rtnetlink::packet_route::{
 };
 
 pub use chosen::Chosen;
-pub use sockets::{Listening, Peers};
-pub use sysctls::{Sysctl, Sysctls};
+pub use sockets::{Connection, Listening, Peers, connections};
+pub use sysctls::{Sysctl, Sysctls, sysctl_files};
 pub use tcp::{Looker, TcpFacts};
 
 /// What the engine asks of the host, and does to it, beside the kernel's tables.

@@ -6,7 +6,7 @@ use std::{io, net::IpAddr};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::{
     SockDiagMessage,
-    constants::{AF_INET, AF_INET6, IPPROTO_TCP},
+    constants::{AF_INET, AF_INET6, IPPROTO_TCP, TCP_ESTABLISHED},
     inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
@@ -69,6 +69,34 @@ pub struct Peers {
 /// As for [`listening`].
 pub fn peers(at_most: usize, ours: impl Fn(IpAddr) -> bool) -> io::Result<Peers> {
     let mut found = Peers::default();
+    connections(|connection| {
+        if ours(connection.own) {
+            found.cut_off = found.addresses.len() >= at_most;
+            if !found.cut_off {
+                found.addresses.push(connection.peer);
+            }
+        }
+        !found.cut_off
+    })?;
+    Ok(found)
+}
+
+/// Both ends of a connection. IPv4-mapped addresses are given as IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connection {
+    /// This host's address.
+    pub own: IpAddr,
+    /// The other end's.
+    pub peer: IpAddr,
+    /// Both ends still talk; false once one of them has closed.
+    pub established: bool,
+}
+
+/// Hands connections that were established, or were until a moment ago, to `take`, until it says that it has enough.
+///
+/// # Errors
+/// As for [`listening`].
+pub fn connections(mut take: impl FnMut(Connection) -> bool) -> io::Result<()> {
     let states = StateFlags::ESTABLISHED
         | StateFlags::FIN_WAIT1
         | StateFlags::FIN_WAIT2
@@ -76,19 +104,21 @@ pub fn peers(at_most: usize, ours: impl Fn(IpAddr) -> bool) -> io::Result<Peers>
         | StateFlags::CLOSE_WAIT
         | StateFlags::LAST_ACK
         | StateFlags::CLOSING;
+    let mut enough = false;
     for family in [AF_INET, AF_INET6] {
-        dump(family, states.clone(), ExtensionFlags::empty(), |socket| {
-            let id = &socket.header.socket_id;
-            if ours(id.source_address.to_canonical()) {
-                found.cut_off = found.addresses.len() >= at_most;
-                if !found.cut_off {
-                    found.addresses.push(id.destination_address.to_canonical());
-                }
-            }
-            !found.cut_off
-        })?;
+        if !enough {
+            dump(family, states.clone(), ExtensionFlags::empty(), |socket| {
+                let id = &socket.header.socket_id;
+                enough = !take(Connection {
+                    own: id.source_address.to_canonical(),
+                    peer: id.destination_address.to_canonical(),
+                    established: socket.header.state == TCP_ESTABLISHED,
+                });
+                !enough
+            })?;
+        }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn as_listening(socket: &InetResponse) -> Listening {

@@ -1,11 +1,17 @@
 //! What the host's TCP is told to do (`net.ipv4.tcp_*`), as far as a SYN-ACK shows it. The agent's own network namespace
 //! counts: its view is what `/proc/sys/net` shows to this process.
 
-use std::{fmt, fs, io, path::PathBuf};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ladder::Syncookies;
+
+/// Where sysctls are.
+const DIRECTORY: &str = "/proc/sys";
 
 /// Since this version the kernel learns by itself what of a receive buffer is data, and begins with a half.
 const IGNORES_ADV_WIN_SCALE: (u32, u32) = (6, 6);
@@ -49,8 +55,15 @@ impl Sysctl {
     /// # Errors
     /// If the kernel refuses (a container with a read-only `/proc/sys`).
     pub fn write(self, value: u32) -> io::Result<()> {
-        fs::write(path(self.name()), format!("{value}\n"))
+        fs::write(path(Path::new(DIRECTORY), self.name()), format!("{value}\n"))
     }
+}
+
+/// The files by which [`Sysctl::write`] writes.
+pub fn sysctl_files() -> impl Iterator<Item = PathBuf> {
+    Sysctl::ALL
+        .into_iter()
+        .map(|sysctl| path(Path::new(DIRECTORY), sysctl.name()))
 }
 
 impl fmt::Display for Sysctl {
@@ -103,7 +116,13 @@ impl Sysctls {
     /// Reads them; one that cannot be read counts as its default.
     #[must_use]
     pub fn read() -> Self {
-        let mut sysctls = Self::from(|name| fs::read_to_string(path(name)).ok());
+        Self::read_at(Path::new(DIRECTORY))
+    }
+
+    /// The same, of a tree that is elsewhere.
+    #[must_use]
+    pub fn read_at(directory: &Path) -> Self {
+        let mut sysctls = Self::from(|name| fs::read_to_string(path(directory, name)).ok());
         if super::kernel_version().is_none_or(|version| version >= IGNORES_ADV_WIN_SCALE) {
             sysctls.adv_win_scale = Self::default().adv_win_scale;
         }
@@ -186,8 +205,8 @@ impl Sysctls {
     }
 }
 
-fn path(name: &str) -> PathBuf {
-    PathBuf::from("/proc/sys").join(name.replace('.', "/"))
+fn path(directory: &Path, name: &str) -> PathBuf {
+    directory.join(name.replace('.', "/"))
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub(super) fn ensure_mounted(path: &Path) -> Result<()> {
 }
 
 /// Whether `path` is a mounted BPF file system.
-fn is_bpffs(path: &Path) -> bool {
+#[must_use]
+pub fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|stat| stat.filesystem_type() == BPF_FS_MAGIC)
 }
 

@@ -1,7 +1,7 @@
 //! Reads counters, summed over the CPUs: all of them with care ([`Counters::read`]), and then again and again what changed
 //! ([`Counters::recount`]).
 
-use std::ops::Range;
+use std::{net::IpAddr, ops::Range};
 
 use xdp_common::{
     AddressCpu, CpuState, Reason, counter::AddressCarry, layout::RateBucket, map_name, reason::REASON_SLOTS,
@@ -60,13 +60,20 @@ impl Counters {
 
     /// Everything, from the beginning.
     pub(super) fn read(&mut self, addresses: &Addresses) -> Result<CounterReading> {
+        let slots: Vec<(IpAddr, u32)> = addresses.slots().collect();
+        self.read_slots(&slots)
+    }
+
+    /// Everything of these addresses, whose slots these are, and of what is no protected address.
+    pub(super) fn read_slots(&mut self, addresses: &[(IpAddr, u32)]) -> Result<CounterReading> {
         Ok(self.read_with_places(addresses)?.0)
     }
 
     /// Brings `reading` up to date, which came from here, and tells what it gained.
     pub(super) fn recount(&mut self, addresses: &Addresses, reading: &mut CounterReading) -> Result<Vec<Gain>> {
         let Some(places) = self.places.take() else {
-            let (now, places) = self.read_with_places(addresses)?;
+            let slots: Vec<(IpAddr, u32)> = addresses.slots().collect();
+            let (now, places) = self.read_with_places(&slots)?;
             let gains = now.since(reading);
             *reading = now;
             self.places = Some(places);
@@ -84,13 +91,13 @@ impl Counters {
         Ok(gains)
     }
 
-    fn read_with_places(&mut self, addresses: &Addresses) -> Result<(CounterReading, Places)> {
+    fn read_with_places(&mut self, addresses: &[(IpAddr, u32)]) -> Result<(CounterReading, Places)> {
         let mut reading = CounterReading {
             addresses: vec![AddressCounts::default()],
             ..CounterReading::default()
         };
         let mut places = vec![Some(0)];
-        for (ip, slot) in addresses.slots() {
+        for &(ip, slot) in addresses {
             let slot = slot as usize;
             places.resize(places.len().max(slot + 1), None);
             places[slot] = Some(reading.addresses.len());

@@ -1,7 +1,7 @@
 //! The filter in front of the source list (see [`xdp_common::list_filter`]).
 
 use aya::maps::{Array, Map, MapData};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use xdp_common::{Address, list_filter, map_name};
 
 use super::{convert, maps, pins::Pins};
@@ -80,6 +80,7 @@ pub fn mark(words: &mut [u64], prefix: IpNet) {
             }
         }
     };
+    let prefix = unmapped(prefix);
     let bits = u32::from(prefix.prefix_len());
     let first = Address::from(prefix.network());
     match prefix {
@@ -97,6 +98,14 @@ pub fn mark(words: &mut [u64], prefix: IpNet) {
             (0..1u32 << shared).for_each(|low| set(list_filter::bit_of_v6(leading | low)));
         }
     }
+}
+
+/// IPv4 in its IPv6-mapped form as what it is: packets have it in that form, too.
+fn unmapped(prefix: IpNet) -> IpNet {
+    let IpNet::V6(v6) = prefix else { return prefix };
+    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    v4.and_then(|(address, bits)| Ipv4Net::new(address, bits).ok())
+        .map_or(prefix, IpNet::V4)
 }
 
 #[cfg(test)]

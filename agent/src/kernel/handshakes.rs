@@ -21,7 +21,10 @@ use tracing::info;
 use xdp_common::map_name;
 
 use super::{load::with_causes, pins::Pins};
-use crate::tables::{Result, TableError};
+use crate::{
+    failpoint::{Point, reach},
+    tables::{Result, TableError},
+};
 
 /// Name of the program's entry point.
 pub(super) const PROGRAM: &str = "handshake";
@@ -48,12 +51,14 @@ pub(super) fn attach(ebpf: &mut Ebpf, pins: &Pins) -> Result<()> {
         return Ok(());
     }
     let link = attach_new(program)?;
+    reach(Point::HandshakesAttached);
     if path.exists() {
         fs::remove_file(&path)
             .map_err(|error| TableError::Kernel(format!("cannot remove {}: {error}", path.display())))?;
     }
     link.pin(&path)
         .map_err(|error| TableError::Kernel(format!("cannot pin the tracepoint's link: {}", with_causes(&error))))?;
+    reach(Point::HandshakesPinned);
     info!("completed handshakes are counted, and their sources remembered");
     Ok(())
 }

@@ -98,7 +98,7 @@ pub(super) fn capacity(pins: &Pins, name: &str) -> Result<u64> {
     info(pins, name).map(|info| u64::from(info.max_entries()))
 }
 
-fn info(pins: &Pins, name: &str) -> Result<MapInfo> {
+pub(super) fn info(pins: &Pins, name: &str) -> Result<MapInfo> {
     MapInfo::from_pin(pins.map(name)).map_err(|error| failed("inspect", name, &error))
 }
 
@@ -191,27 +191,11 @@ pub(super) fn sizes(capacity: &Capacity) -> impl Iterator<Item = (&'static str, 
 /// shape are an error; maps of another size stay, with a warning for each.
 pub(super) fn check_pinned(pins: &Pins, capacity: &Capacity) -> Result<Vec<String>> {
     let mut warnings = Vec::new();
-    for Shape {
-        name,
-        kind,
-        key,
-        value,
-        entries,
-    } in expected(capacity)
-    {
-        if !pins.map(name).exists() {
+    for shape in expected(capacity) {
+        if !pins.map(shape.name).exists() {
             continue;
         }
-        let found = info(pins, name)?;
-        let same_shape = found.map_type().is_ok_and(|found| found == kind)
-            && found.key_size() as usize == key
-            && found.value_size() as usize == value;
-        if !same_shape {
-            return Err(TableError::Kernel(format!(
-                "{} was pinned by an incompatible build; `agent detach` takes it off (protection ends), then start again",
-                pins.map(name).display()
-            )));
-        }
+        let (found, name, entries) = (check_shape(pins, &shape)?, shape.name, shape.entries);
         if found.max_entries() != entries {
             warnings.push(format!(
                 "map {name} stays at {} entries, not {entries}: its size can change only after `agent detach`",
@@ -221,6 +205,27 @@ pub(super) fn check_pinned(pins: &Pins, capacity: &Capacity) -> Result<Vec<Strin
     }
     warnings.extend(check_lists(pins, capacity));
     Ok(warnings)
+}
+
+/// The same for one who takes them as large as they are, and makes none.
+pub(super) fn check_shapes(pins: &Pins) -> Result<()> {
+    expected(&Capacity::default())
+        .iter()
+        .try_for_each(|shape| check_shape(pins, shape).map(drop))
+}
+
+fn check_shape(pins: &Pins, shape: &Shape) -> Result<MapInfo> {
+    let found = info(pins, shape.name)?;
+    let same = found.map_type().is_ok_and(|kind| kind == shape.kind)
+        && found.key_size() as usize == shape.key
+        && found.value_size() as usize == shape.value;
+    if same {
+        return Ok(found);
+    }
+    Err(TableError::Kernel(format!(
+        "{} was pinned by an incompatible build; `agent detach` takes it off (protection ends), then start again",
+        pins.map(shape.name).display()
+    )))
 }
 
 /// The size of the lists' table is not told by any map: it was noted when it was made.

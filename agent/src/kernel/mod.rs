@@ -6,14 +6,21 @@
 mod addresses;
 mod answers;
 mod attach;
+mod attached;
 mod batch;
 mod bpffs;
+mod carry;
 mod convert;
 mod counters;
+mod explain;
 mod filter;
+mod form;
 mod groups;
 mod handshakes;
+pub mod inspect;
+mod keep;
 mod known;
+mod links;
 mod list;
 mod list_table;
 mod listeners;
@@ -21,6 +28,7 @@ mod load;
 mod maps;
 mod outer;
 mod pins;
+mod probe;
 mod programs;
 mod requirements;
 mod run;
@@ -30,39 +38,56 @@ mod sources;
 mod syscall;
 mod tally;
 mod vectors;
+mod verified;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::IpAddr,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use aya::Ebpf;
-use aya_log::EbpfLogger;
 use ipnet::IpNet;
 use xdp_common::map_name;
 
+use crate::failpoint::{Point, reach};
 use crate::tables::{
     AddressState, CounterReading, Gain, GroupState, KernelSettings, KernelTables, LinkState, ListEntry, ListImage,
-    ListPackets, Listener, MapFill, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, TableError, XdpMode,
+    ListPackets, Listener, MapFill, MonotonicNs, ProgramStats, Result, Sample, SourceUsage, Standing, TableError,
+    XdpMode,
 };
 use crate::traffic::TallyReading;
 use addresses::Addresses;
 use counters::Counters;
 use groups::{Groups, Membership};
+use keep::Keep;
+use links::Link;
 use list::SourceList;
 use list_table::ListTable;
 use listeners::Listeners;
+use load::Loaded;
 use maps::Maps;
 use pins::Pins;
 use samples::Samples;
 use tally::Tallies;
 
+pub use bpffs::is_bpffs;
+pub use explain::Explainer;
 pub use filter::mark;
+pub use form::{Form, is_levee};
+pub use probe::{Probed, probe};
 pub use requirements::missing_feature;
 pub use run::Run;
+pub use verified::{Accepted, Verified, verify};
 pub use xdp_common::layout::Capacity;
+
+/// The SHA-256 of the BPF object that is in this binary, as `sha256sum` prints it.
+#[must_use]
+pub fn object_digest() -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, load::OBJECT);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Bytes that each map of these sizes takes on this machine, by its name.
 ///
@@ -118,16 +143,13 @@ pub struct Kernel {
     lists: ListTable,
     listeners: Listeners,
     samples: Samples,
+    /// Links of the interfaces that this process attached to, by name.
+    attached: BTreeMap<String, Link>,
+    keep: Keep,
     /// Readers with buffers of their own, which are nobody else's affair.
     counters: Mutex<Counters>,
     tallies: Mutex<Tallies>,
     program: Option<Loaded>,
-}
-
-/// What only the daemon has.
-struct Loaded {
-    ebpf: Ebpf,
-    logger: EbpfLogger<&'static dyn log::Log>,
 }
 
 impl fmt::Debug for Kernel {
@@ -147,15 +169,24 @@ impl Kernel {
     /// The kernel lacks a feature or refuses the program, the BPF file system cannot be mounted, or what is pinned there
     /// was made by an incompatible version.
     pub fn load(options: &LoadOptions) -> Result<(Self, Vec<String>)> {
+        Self::load_one_of(&Form::ALL, options)
+    }
+
+    /// As [`Self::load`], with the first of these forms of the program that the kernel takes.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn load_one_of(forms: &[Form], options: &LoadOptions) -> Result<(Self, Vec<String>)> {
         if let Some(missing) = missing_feature() {
             return Err(TableError::Kernel(missing));
         }
         bpffs::ensure_mounted(&options.bpffs)?;
         let pins = Pins::at(&options.bpffs);
         pins.create()?;
+        reach(Point::PinsMade);
         let warnings = maps::check_pinned(&pins, &options.capacity)?;
-        let (ebpf, logger) = load::load(&pins, &options.capacity)?;
-        let mut kernel = Self::assemble(&options.bpffs, pins, Some(Loaded { ebpf, logger }))?;
+        let loaded = load::load(&pins, &options.capacity, forms)?;
+        let mut kernel = Self::assemble(&options.bpffs, pins, Some(loaded))?;
         kernel.listeners.remove_strays(&mut kernel.maps)?;
         Ok((kernel, warnings))
     }
@@ -186,22 +217,18 @@ impl Kernel {
                 "only the process that loaded the program can run it".to_owned(),
             ));
         };
-        run::run(attach::program(&mut loaded.ebpf)?, frame, repeat)
+        run::run(loaded.form.program(&mut loaded.ebpf)?, frame, repeat)
     }
 
     /// The kernel's id of the loaded program, by which its accounting is found.
     ///
     /// # Errors
     /// The program is not loaded ([`Self::open`]).
-    pub fn program_id(&mut self) -> Result<u32> {
-        let Some(loaded) = &mut self.program else {
-            return Err(TableError::Kernel(
-                "only the process that loaded the program knows it".to_owned(),
-            ));
-        };
-        let info = attach::program(&mut loaded.ebpf)?.info();
-        info.map(|info| info.id())
-            .map_err(|error| TableError::Kernel(load::with_causes(&error)))
+    pub fn program_id(&self) -> Result<u32> {
+        self.program
+            .as_ref()
+            .map(|loaded| loaded.id)
+            .ok_or_else(|| TableError::Kernel("only the process that loaded the program knows it".to_owned()))
     }
 
     fn assemble(bpffs: &Path, pins: Pins, program: Option<Loaded>) -> Result<Self> {
@@ -217,6 +244,8 @@ impl Kernel {
             counters: Mutex::new(Counters::open(&pins)?),
             tallies: Mutex::new(Tallies::open(&pins)?),
             bpffs: bpffs.to_owned(),
+            attached: BTreeMap::new(),
+            keep: Keep::default(),
             pins,
             maps,
             addresses,
@@ -227,6 +256,13 @@ impl Kernel {
 }
 
 impl Kernel {
+    /// Holds open what is pinned now.
+    fn hold(&mut self) -> Result<()> {
+        self.attached = attached::of(&self.pins)?;
+        self.keep = Keep::hold(&self.pins)?;
+        Ok(())
+    }
+
     /// Writes the addresses of a group anew, with what they must know of it.
     fn tell_members(&mut self, prefix: IpNet, membership: Membership) -> Result<()> {
         let states = self.addresses.states();
@@ -317,8 +353,10 @@ impl KernelTables for Kernel {
             Some(self.lists.make(image)?)
         };
         self.lists.write_heads(&image.heads)?;
+        reach(Point::ListHeadsWritten);
         self.list.add_lists(image)?;
         self.lists.swap(table.as_ref())?;
+        reach(Point::ListsSwapped);
         self.list.keep_only_lists(image)?;
         self.lists.keep_only(&image.heads)
     }
@@ -383,7 +421,7 @@ impl KernelTables for Kernel {
     }
 
     fn programs(&self) -> Result<Vec<ProgramStats>> {
-        programs::stats(&self.pins)
+        programs::stats(&self.pins, self.program.as_ref().map(|loaded| &loaded.ebpf))
     }
 
     fn watch_handshakes(&mut self) -> Result<()> {
@@ -395,8 +433,30 @@ impl KernelTables for Kernel {
         handshakes::attach(&mut loaded.ebpf, &self.pins)
     }
 
+    fn carry_counters(&mut self) -> Result<Vec<String>> {
+        if !self.pins.links()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut sentences = Vec::new();
+        for other in Pins::of_other_versions(&self.bpffs) {
+            sentences.extend(carry::carry(&other, &self.pins, &self.addresses, &self.lists)?);
+        }
+        Ok(sentences)
+    }
+
     fn links(&self) -> Result<Vec<LinkState>> {
-        self.pins.links()
+        if self.program.is_none() {
+            return self.pins.links();
+        }
+        Ok(self.attached.iter().filter_map(attached::state).collect())
+    }
+
+    fn standing(&self, interface: &str) -> Result<Standing> {
+        attached::standing(self.attached.get(interface), interface, self.program_id()?)
+    }
+
+    fn keep_pinned(&mut self) -> Result<bool> {
+        self.keep.put_back(&self.bpffs, &self.pins)
     }
 
     fn attach(&mut self, interface: &str, mode: XdpMode) -> Result<LinkState> {
@@ -406,26 +466,37 @@ impl KernelTables for Kernel {
             )));
         };
         let others = Pins::of_other_versions(&self.bpffs);
-        let link = attach::attach(&mut loaded.ebpf, &self.pins, &others, interface, mode)?;
-        let caller = self.program_id()?;
-        answers::remove_unused(&self.pins, caller)?;
-        Ok(link)
+        let program = loaded.form.program(&mut loaded.ebpf)?;
+        let state = attach::attach(program, &self.pins, &others, interface, mode)?;
+        answers::remove_unused(&self.pins, loaded.id)?;
+        reach(Point::AnswersTidied);
+        self.hold()?;
+        Ok(state)
     }
 
     fn detach(&mut self, interface: &str) -> Result<()> {
-        self.pins.remove_link(interface)
+        let pinned = self.pins.all_links()?;
+        for link in pinned.iter().filter(|link| link.is_of(interface)) {
+            link.take_off()?;
+        }
+        self.hold()
     }
 
     fn remove_other_versions(&mut self) -> Result<Vec<String>> {
-        let mut interfaces = Vec::new();
-        for other in Pins::of_other_versions(&self.bpffs) {
-            interfaces.extend(other.links()?.into_iter().map(|link| link.interface));
-            other.remove_all()?;
+        let mut kept = Vec::new();
+        for link in self.pins.all_links()? {
+            kept.extend(link.leads()?.to);
         }
-        Ok(interfaces)
+        let mut bare = Vec::new();
+        for other in Pins::of_other_versions(&self.bpffs) {
+            bare.extend(other.remove_beside(&kept)?);
+        }
+        Ok(bare)
     }
 
     fn detach_all(&mut self) -> Result<()> {
+        self.keep = Keep::default();
+        self.attached.clear();
         self.pins.remove_all()
     }
 

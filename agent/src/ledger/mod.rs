@@ -5,6 +5,7 @@ mod happened;
 mod history;
 mod journal;
 mod open;
+mod place;
 mod rates;
 mod schema;
 mod store;
@@ -13,7 +14,8 @@ mod sysctls;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use open::Opened;
+use rusqlite::{Connection, Transaction};
 
 pub use history::{AttackTalker, AttackTalkers, History, HistoryFile, HistoryFileError, Reader, events::Wanted};
 pub use journal::JournalEntry;
@@ -22,6 +24,7 @@ pub use sysctls::FormerSysctls;
 
 use crate::{
     clock::Now,
+    failpoint::{Point, reach},
     overrides::{Change, Overrides},
 };
 
@@ -46,16 +49,21 @@ pub struct Installed {
 /// The open ledger.
 #[derive(Debug)]
 pub struct Ledger {
-    connection: Connection,
-    path: PathBuf,
-    in_memory: bool,
+    opened: Opened,
     last_error: Option<String>,
+    /// Why the file is not where it belongs.
+    misplaced: Option<String>,
+    /// What could not be recorded yet, oldest first.
+    unrecorded: Vec<(Vec<Change>, JournalEntry)>,
     history: History,
     numbers: history::Numbers,
     /// The highest number of an attack before this agent.
     earlier: u64,
     recorder: rates::Recorder,
 }
+
+/// Commands that wait for a disk that takes none; beyond that the oldest are not recorded.
+const UNRECORDED: usize = 10_000;
 
 const KIND: open::Kind = open::Kind {
     file: "ledger.db",
@@ -81,16 +89,30 @@ impl Ledger {
             }
         }
         let ledger = Self {
-            connection: opened.connection,
-            path: opened.path,
-            in_memory: opened.in_memory,
+            opened,
             last_error: None,
+            misplaced: None,
+            unrecorded: Vec::new(),
             history,
             numbers,
             earlier: numbers.attack,
             recorder: rates::Recorder::default(),
         };
         (ledger, warnings)
+    }
+
+    /// Fails where a newer agent kept its ledger or its history: this one would do without what people asked of that one.
+    ///
+    /// # Errors
+    /// There is such a file; the sentence names it and the way out. Nothing was touched.
+    pub fn refuse_newer(directory: &Path) -> anyhow::Result<()> {
+        let newer = open::newer(&KIND, directory).or_else(|| History::newer(directory));
+        newer.map_or(Ok(()), |what| {
+            Err(anyhow::anyhow!(
+                "{what}: start that agent again, or move the file away to begin without what it holds; what is in the kernel goes on \
+                 protecting"
+            ))
+        })
     }
 
     /// Makes the directory for a ledger, closed to others.
@@ -104,19 +126,19 @@ impl Ledger {
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.opened.path
     }
 
     /// True if nothing outlives this process.
     #[must_use]
     pub const fn is_in_memory(&self) -> bool {
-        self.in_memory
+        self.opened.in_memory
     }
 
     /// The latest failure, until something succeeds again.
     #[must_use]
     pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+        self.misplaced.as_deref().or(self.last_error.as_deref())
     }
 
     /// What still holds, and sentences about rows that could not be understood (they are left where they are).
@@ -124,17 +146,57 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be read.
     pub fn overrides(&mut self, now: Now) -> Result<(Overrides, Vec<String>), LedgerError> {
-        let result = store::load(&self.connection, now);
+        let result = store::load(&self.opened.connection, now);
         self.noted("cannot be read", result)
     }
 
     /// Records changes and the command that made them, all or nothing.
     ///
     /// # Errors
-    /// If the file cannot be written; nothing is recorded then.
+    /// If the file cannot be written; nothing is recorded then, and [`Self::catch_up`] tries it again.
     pub fn record(&mut self, changes: &[Change], entry: &JournalEntry) -> Result<(), LedgerError> {
-        let result = record(&mut self.connection, changes, entry);
+        // In the order in which it was asked for: what is written later must not be undone by what came before it.
+        let result = self
+            .catch_up_all()
+            .and_then(|()| record(&mut self.opened.connection, changes, entry));
+        if result.is_err() {
+            let too_many = (self.unrecorded.len() + 1).saturating_sub(UNRECORDED);
+            self.unrecorded.drain(..too_many);
+            self.unrecorded.push((changes.to_vec(), entry.clone()));
+        }
         self.noted("cannot record", result)
+    }
+
+    /// Looks after the file: puts it back where somebody removed it, and records what could not be recorded before. Nothing to do
+    /// costs one look at the file.
+    pub fn catch_up(&mut self, now: Timestamp) {
+        if !self.opened.is_in_place() {
+            let problem = self.opened.put_back(&KIND, now).err();
+            if let Some(problem) = problem
+                .as_ref()
+                .filter(|problem| self.misplaced.as_ref() != Some(problem))
+            {
+                tracing::error!("{problem}");
+            }
+            self.misplaced = problem;
+        }
+        if !self.unrecorded.is_empty() && self.misplaced.is_none() {
+            let waiting = self.unrecorded.len();
+            let result = self.catch_up_all();
+            if self.noted("cannot record", result).is_ok() {
+                tracing::info!(waiting, "recorded what could not be recorded before");
+            }
+        }
+    }
+
+    fn catch_up_all(&mut self) -> rusqlite::Result<()> {
+        let transaction = self.opened.connection.transaction()?;
+        for (changes, entry) in &self.unrecorded {
+            record_in(&transaction, changes, entry)?;
+        }
+        transaction.commit()?;
+        self.unrecorded.clear();
+        Ok(())
     }
 
     /// Records changes that nobody made anew, such as an end that was put off: without a line in the journal.
@@ -145,7 +207,7 @@ impl Ledger {
         if changes.is_empty() {
             return Ok(());
         }
-        let result = keep(&mut self.connection, changes);
+        let result = keep(&mut self.opened.connection, changes);
         self.noted("cannot record", result)
     }
 
@@ -154,7 +216,7 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be read.
     pub fn journal(&mut self, at_most: usize) -> Result<Vec<JournalEntry>, LedgerError> {
-        let result = journal::latest(&self.connection, at_most);
+        let result = journal::latest(&self.opened.connection, at_most);
         self.noted("cannot be read", result)
     }
 
@@ -167,7 +229,7 @@ impl Ledger {
         span: (Timestamp, Timestamp),
         at_most: usize,
     ) -> Result<Vec<JournalEntry>, LedgerError> {
-        let result = journal::between(&self.connection, span, at_most);
+        let result = journal::between(&self.opened.connection, span, at_most);
         self.noted("cannot be read", result)
     }
 
@@ -176,7 +238,7 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be read.
     pub fn installed(&mut self) -> Result<Installed, LedgerError> {
-        let result = store::installed(&self.connection);
+        let result = store::installed(&self.opened.connection);
         self.noted("cannot be read", result)
     }
 
@@ -185,7 +247,7 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be written.
     pub fn set_installed(&mut self, installed: &Installed) -> Result<(), LedgerError> {
-        let result = store::set_installed(&self.connection, installed);
+        let result = store::set_installed(&self.opened.connection, installed);
         self.noted("cannot record", result)
     }
 
@@ -194,7 +256,7 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be read.
     pub fn former_sysctls(&mut self) -> Result<FormerSysctls, LedgerError> {
-        let result = store::former_sysctls(&self.connection).map(|text| FormerSysctls::parse(&text));
+        let result = store::former_sysctls(&self.opened.connection).map(|text| FormerSysctls::parse(&text));
         self.noted("cannot be read", result)
     }
 
@@ -203,13 +265,13 @@ impl Ledger {
     /// # Errors
     /// If the file cannot be written.
     pub fn set_former_sysctls(&mut self, former: &FormerSysctls) -> Result<(), LedgerError> {
-        let result = store::set_former_sysctls(&self.connection, &former.to_string());
+        let result = store::set_former_sysctls(&self.opened.connection, &former.to_string());
         self.noted("cannot record", result)
     }
 
     fn noted<T>(&mut self, what: &'static str, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
         let result = result.map_err(|source| LedgerError {
-            path: self.path.clone(),
+            path: self.opened.path.clone(),
             what,
             source,
         });
@@ -228,9 +290,14 @@ fn keep(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<()>
 
 fn record(connection: &mut Connection, changes: &[Change], entry: &JournalEntry) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    for change in changes {
-        store::apply(&transaction, change)?;
-    }
-    journal::append(&transaction, entry)?;
+    record_in(&transaction, changes, entry)?;
+    reach(Point::CommandUncommitted);
     transaction.commit()
+}
+
+fn record_in(transaction: &Transaction<'_>, changes: &[Change], entry: &JournalEntry) -> rusqlite::Result<()> {
+    for change in changes {
+        store::apply(transaction, change)?;
+    }
+    journal::append(transaction, entry)
 }

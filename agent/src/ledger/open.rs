@@ -1,5 +1,5 @@
-//! Opening a database whatever state its file is in: an unreadable one is renamed and kept, a newer one too, and where no
-//! file can be written the agent runs on in memory and says so.
+//! Opening a database whatever state its file is in: an unreadable one is renamed and kept, a newer one is left as it is, and
+//! where no file can be written the agent runs on in memory and says so.
 
 use std::{
     fs,
@@ -9,9 +9,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
-use super::schema;
+use super::{
+    place::{Identity, identity},
+    schema,
+};
 
 /// How long a write waits for somebody who reads the file with `sqlite3` at the same time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,6 +43,8 @@ pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
     pub(super) in_memory: bool,
+    /// The file as it was opened; none in memory.
+    pub(super) file: Option<Identity>,
 }
 
 /// Why a file is not ours to use.
@@ -81,14 +86,11 @@ pub(super) fn open(kind: &Kind, directory: &Path, now: Timestamp) -> (Opened, Ve
             warnings.push(format!("the {noun} {} cannot be used: {error}", path.display()));
             return (in_memory(kind, path, &mut warnings), warnings);
         }
-        Err(Refused::Unreadable(error)) => Aside::unreadable(&error),
-        Err(Refused::Newer(version)) => Aside {
-            suffix: format!("version-{version}"),
-            why: format!(
-                "was written by a newer agent (version {version}, this one knows {})",
-                kind.migrations.len()
-            ),
-        },
+        Err(Refused::Newer(version)) => {
+            warnings.push(said_of_newer(kind, &path, version));
+            return (in_memory(kind, path, &mut warnings), warnings);
+        }
+        Err(Refused::Unreadable(error)) => error,
     };
     (begin_anew(kind, path, &why, now, &mut warnings), warnings)
 }
@@ -96,25 +98,23 @@ pub(super) fn open(kind: &Kind, directory: &Path, now: Timestamp) -> (Opened, Ve
 /// Keeps an unreadable file aside and begins a new one.
 pub(super) fn replace(kind: &Kind, path: PathBuf, error: &str, now: Timestamp) -> (Opened, Vec<String>) {
     let mut warnings = Vec::new();
-    let opened = begin_anew(kind, path, &Aside::unreadable(error), now, &mut warnings);
+    let opened = begin_anew(kind, path, error, now, &mut warnings);
     (opened, warnings)
 }
 
-fn begin_anew(kind: &Kind, path: PathBuf, why: &Aside, now: Timestamp, warnings: &mut Vec<String>) -> Opened {
+fn begin_anew(kind: &Kind, path: PathBuf, why: &str, now: Timestamp, warnings: &mut Vec<String>) -> Opened {
     let noun = kind.noun;
-    match keep_aside(&path, &why.suffix, now) {
+    match keep_aside(&path, "unreadable", now) {
         Ok(kept) => warnings.push(format!(
-            "the {noun} {} {}; it is kept as {} and a new one begins: {}",
+            "the {noun} {} cannot be read ({why}); it is kept as {} and a new one begins: {}",
             path.display(),
-            why.why,
             kept.display(),
             kind.lost
         )),
         Err(error) => {
             warnings.push(format!(
-                "the {noun} {} {}, and cannot be renamed: {error}",
-                path.display(),
-                why.why
+                "the {noun} {} cannot be read ({why}), and cannot be renamed: {error}",
+                path.display()
             ));
             return in_memory(kind, path, warnings);
         }
@@ -129,19 +129,21 @@ fn begin_anew(kind: &Kind, path: PathBuf, why: &Aside, now: Timestamp, warnings:
     }
 }
 
-/// Why a file is put aside, and the word in its new name.
-struct Aside {
-    suffix: String,
-    why: String,
+/// What is wrong with a file that a newer agent wrote, if it was: for those who must not begin without it.
+pub(super) fn newer(kind: &Kind, directory: &Path) -> Option<String> {
+    let path = directory.join(kind.file);
+    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    let version = schema::version(&connection).ok()?;
+    (version > kind.migrations.len()).then(|| said_of_newer(kind, &path, version))
 }
 
-impl Aside {
-    fn unreadable(error: &str) -> Self {
-        Self {
-            suffix: "unreadable".to_owned(),
-            why: format!("cannot be read ({error})"),
-        }
-    }
+fn said_of_newer(kind: &Kind, path: &Path, version: usize) -> String {
+    format!(
+        "the {} {} was written by a newer agent (version {version}, this one knows {}) and is left as it is",
+        kind.noun,
+        path.display(),
+        kind.migrations.len()
+    )
 }
 
 pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
@@ -151,12 +153,13 @@ pub(super) fn make_directory(directory: &Path) -> std::io::Result<()> {
 fn on_disk(connection: Connection, path: PathBuf) -> Opened {
     Opened {
         connection,
+        file: identity(&path),
         path,
         in_memory: false,
     }
 }
 
-fn in_memory(kind: &Kind, path: PathBuf, warnings: &mut Vec<String>) -> Opened {
+pub(super) fn in_memory(kind: &Kind, path: PathBuf, warnings: &mut Vec<String>) -> Opened {
     warnings.push(kind.without.to_owned());
     let mut connection = Connection::open_in_memory().expect("SQLite opens a database in memory");
     schema::migrate(&mut connection, kind.migrations).expect("the schema fits an empty database");
@@ -164,6 +167,7 @@ fn in_memory(kind: &Kind, path: PathBuf, warnings: &mut Vec<String>) -> Opened {
         connection,
         path,
         in_memory: true,
+        file: None,
     }
 }
 
@@ -183,11 +187,21 @@ fn open_file(kind: &Kind, path: &Path) -> Result<Connection, Refused> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A block that somebody was told is in force must be there after a power cut too; writes are rare.
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // Sorting spills into memory: the agent may write nowhere but to its own directories (see `privileges`).
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     schema::migrate(&mut connection, kind.migrations)?;
     // Who blocked whom and why is nobody else's business. SQLite gives its side files the same mode.
     fs::set_permissions(path, fs::Permissions::from_mode(0o640))
         .map_err(|error| Refused::Unusable(format!("its mode cannot be set: {error}")))?;
     Ok(connection)
+}
+
+/// Opens one that was just put where it belongs.
+pub(super) fn open_again(kind: &Kind, path: &Path) -> Result<Connection, String> {
+    open_file(kind, path).map_err(|refused| match refused {
+        Refused::Unreadable(error) | Refused::Unusable(error) => error,
+        Refused::Newer(version) => format!("it is of version {version}"),
+    })
 }
 
 /// Looks at every page; what is wrong, if anything.
@@ -197,7 +211,7 @@ pub(super) fn problem(connection: &Connection) -> rusqlite::Result<Option<String
 }
 
 /// Renames the file and its side files to a name that is not taken.
-fn keep_aside(path: &Path, suffix: &str, now: Timestamp) -> std::io::Result<PathBuf> {
+pub(super) fn keep_aside(path: &Path, suffix: &str, now: Timestamp) -> std::io::Result<PathBuf> {
     let stamp = now.strftime("%Y%m%dT%H%M%SZ").to_string();
     let with = |ending: &str| PathBuf::from(format!("{}.{ending}", path.display()));
     let kept = (0..)

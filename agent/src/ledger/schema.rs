@@ -3,6 +3,8 @@
 
 use rusqlite::Connection;
 
+use crate::failpoint::{Point, reach};
+
 /// One script per version: the first makes version 1 of an empty file. Times are milliseconds of the Unix epoch.
 pub(super) const LEDGER: &[&str] = &[
     "
@@ -100,6 +102,7 @@ pub(super) fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusql
         transaction.execute_batch(script)?;
         transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
         transaction.commit()?;
+        reach(Point::LedgerMigrating);
     }
     Ok(())
 }

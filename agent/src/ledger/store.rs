@@ -1,6 +1,6 @@
 //! Rows of the ledger to [`Overrides`] and back.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::Installed;
 use crate::{
-    clock::Now,
+    clock::{Expiry, Now},
     config::units::{Burst, Rate},
     overrides::{
         BlackholeOverride, Change, ListOverride, ModeOverride, Origin, Overrides, RungOverride, Taken,
@@ -167,7 +167,7 @@ pub(super) fn load(connection: &Connection, now: Now) -> rusqlite::Result<(Overr
         },
     )?;
     loader.rows("rungs", "address, rung", |row, origin| {
-        let rung = rung(row).filter(|rung| *rung <= Rung::Known)?;
+        let rung = rung(row).filter(|rung| *rung != Rung::Blackhole)?;
         Some(Change::PutRung(parsed(row)?, RungOverride { rung, origin }))
     })?;
     loader.rows("ceilings", "address, rung", |row, origin| {
@@ -241,16 +241,28 @@ impl Loader<'_> {
     /// Who, when, why, until; `None` if it is over.
     fn origin(&self, row: &Row<'_>) -> Option<Origin> {
         let time = |ms: i64| Timestamp::from_millisecond(ms).ok();
+        let since = time(row.get(2).ok()?)?;
         let until = match row.get::<_, Option<i64>>(3).ok()? {
             None => None,
-            Some(until_ms) => Some(self.now.until_wall(time(until_ms)?)?),
+            Some(until_ms) => Some(self.end(since, time(until_ms)?)?),
         };
         Some(Origin {
             actor: text(row, 0)?,
             reason: row.get(1).ok()?,
-            since: time(row.get(2).ok()?)?,
+            since,
             until,
         })
+    }
+
+    /// When something ends that was asked for `since` then; `None` if it has.
+    fn end(&self, since: Timestamp, until: Timestamp) -> Option<Expiry> {
+        if since <= self.now.wall {
+            return self.now.until_wall(until);
+        }
+        // The wall clock is behind what it was (a machine that boots without a battery begins in 1970): what was asked for an
+        // hour must not live for years.
+        let whole = Duration::try_from(until.duration_since(since)).ok()?;
+        Some(self.now.plus(whole))
     }
 }
 

@@ -222,6 +222,7 @@ mod tests {
             syn: 400_000.0,
             packets: 400_000.0,
             delay_ms: 250,
+            elsewhere: None,
         };
         event("2026-03-14T11:08:02.25Z", what)
     }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +40,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Notifier {
     mailboxes: Arc<Mutex<Vec<Arc<Mailbox>>>>,
     client: Arc<OnceLock<Option<Client>>>,
+    missed: Arc<AtomicU64>,
 }
 
 impl Notifier {
@@ -44,6 +48,12 @@ impl Notifier {
     #[must_use]
     pub fn views(&self) -> Vec<EndpointView> {
         self.mailboxes().iter().map(|mailbox| mailbox.view()).collect()
+    }
+
+    /// Events that came faster than they could be told.
+    #[must_use]
+    pub fn missed_events(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
     }
 
     /// Sends a test to one endpoint or to all, past their queues, and tells what each answered.
@@ -205,6 +215,7 @@ impl Keeper {
     }
 
     fn missed(&self, missed: u64) {
+        self.notifier.missed.fetch_add(missed, Ordering::Relaxed);
         tracing::error!(
             missed,
             "events came faster than they could be told: nobody is notified of these"
@@ -232,6 +243,7 @@ impl Keeper {
                     syn: attack.peaks.syn,
                     packets: attack.peaks.packets,
                     delay_ms: 0,
+                    elsewhere: None,
                 },
             };
             mailbox.take(&event, &Arc::new(Message::of(&event, &self.host)));

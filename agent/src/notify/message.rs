@@ -121,6 +121,7 @@ mod tests {
                 syn: 412_000.0,
                 packets: 431_500.0,
                 delay_ms: 240,
+                elsewhere: None,
             },
         };
         let message = Message {

@@ -22,6 +22,11 @@ enum Theme {
     Busy,
     Rung,
     Host,
+    Upstream,
+    Fleet,
+    FleetAbout(String),
+    FleetAttack,
+    Interface(String),
     Notice(String),
 }
 
@@ -66,6 +71,14 @@ fn theme(what: &What) -> (Theme, String) {
         What::Busy { .. } => Theme::Busy,
         What::RungChanged { to, dry_run, .. } => return (Theme::Rung, format!("{to} {dry_run}")),
         What::HostSaturated { .. } | What::HostRecovered => Theme::Host,
+        What::UpstreamAnnounced { .. } | What::UpstreamWithdrawn | What::UpstreamRefused { .. } => Theme::Upstream,
+        What::FleetCutOff { .. } | What::FleetBack { .. } => Theme::Fleet,
+        What::FleetLost { about, .. } | What::FleetHeldBack { about, .. } => Theme::FleetAbout(about.clone()),
+        What::FleetGarbage { what } => Theme::FleetAbout(what.clone()),
+        What::FleetAttack { .. } => Theme::FleetAttack,
+        What::InterfaceLost { interface, .. } | What::InterfaceBack { interface, .. } => {
+            Theme::Interface(interface.clone())
+        }
         What::Notice { text } => Theme::Notice(text.clone()),
     };
     (theme, what.name().to_owned())

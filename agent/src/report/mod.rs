@@ -3,11 +3,11 @@
 
 pub mod bundle;
 mod csv;
-mod html;
+pub(crate) mod html;
 mod markdown;
 mod plot;
 mod points;
-mod words;
+pub(crate) mod words;
 
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 /// A rate or an amount in three digits and a scale.
-pub(super) fn rate(value: f64) -> String {
+pub(crate) fn rate(value: f64) -> String {
     match value {
         value if value >= 999_500_000.0 => format!("{:.2}G", value / 1e9),
         value if value >= 999_500.0 => format!("{:.2}M", value / 1e6),
@@ -14,44 +14,44 @@ pub(super) fn rate(value: f64) -> String {
 }
 
 /// Seconds as `1h 2m 3s`.
-pub(super) fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     let rounded = std::time::Duration::try_from_secs_f64(seconds.max(0.0).round()).unwrap_or_default();
     humantime::format_duration(rounded).to_string()
 }
 
 /// A time of the day with milliseconds.
-pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn clock(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%H:%M:%S%.3f").to_string()
 }
 
 /// A time of the day.
-pub(super) fn short_clock(at: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn short_clock(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
 /// A day.
-pub(super) fn day(at: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn day(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string()
 }
 
 /// Day, time and zone.
-pub(super) fn instant(at: Timestamp, zone: &TimeZone) -> String {
+pub(crate) fn instant(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// The zone, by its name where it has one.
-pub(super) fn zone(zone: &TimeZone, at: Timestamp) -> String {
+pub(crate) fn zone(zone: &TimeZone, at: Timestamp) -> String {
     zone.iana_name()
         .map_or_else(|| at.to_zoned(zone.clone()).strftime("%Z").to_string(), str::to_owned)
 }
 
 /// Minutes with one digit.
-pub(super) fn minutes(minutes: f64) -> String {
+pub(crate) fn minutes(minutes: f64) -> String {
     format!("{minutes:.1}")
 }
 
 /// Names of vectors or rungs in a row.
-pub(super) fn list(names: impl Iterator<Item = String>) -> String {
+pub(crate) fn list(names: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = names.collect();
     if all.is_empty() {
         "none".to_owned()
@@ -60,9 +60,7 @@ pub(super) fn list(names: impl Iterator<Item = String>) -> String {
     }
 }
 
-/// Text from elsewhere on one line, without what a terminal would obey.
-pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+/// Text from elsewhere on one line, with everything in it to be seen.
+pub(crate) fn plain(text: &str) -> String {
+    crate::plain::visible(text)
 }

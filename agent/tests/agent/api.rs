@@ -1,17 +1,17 @@
 //! The control socket over a real Unix socket: what the client asks and what curl may ask.
 
-use std::{os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use agent::{
-    command::{Command, Message},
+    command::Command,
     control::{
+        access::Access,
         api::{
             ApiError, AttackView, AttacksQuery, BlockRequest, Done, EventsQuery, FollowLine, ListView, ListenersView,
             ModeRequest, ModeView, RemoveRequest, RungRequest, RungView, SourcesQuery, SourcesView, StatsQuery,
-            StatsView, StatusView, TargetQuery, ThresholdRequest, ThresholdView,
+            StatsView, StatusView, ThresholdRequest, ThresholdView, UnsetRequest,
         },
         client::{Client, ClientError, Lines},
-        server::{self, Handle},
         socket,
     },
     decide::refusal::Kind,
@@ -21,87 +21,11 @@ use agent::{
     tables::{Mode, Rung, SourceUsage},
 };
 use reqwest::Method;
-use tokio::sync::{broadcast, mpsc};
 
-use crate::support::{Bench, address, block, later, net, noon};
-
-/// An engine behind a socket. The engine's clock stands still at noon.
-struct Served {
-    bench: Bench,
-    socket: PathBuf,
-    events: broadcast::Sender<Arc<NumberedEvent>>,
-}
-
-impl Served {
-    async fn new() -> Self {
-        Self::over(Bench::default()).await
-    }
-
-    async fn over(bench: Bench) -> Self {
-        let mut engine = bench.engine();
-        let path = bench.directory.path().join("run/agent.sock");
-        let listener = socket::listen(&path, None).await.expect("listens");
-        let (to_engine, mut messages) = mpsc::channel(8);
-        let handle = Handle {
-            engine: to_engine,
-            lists: mpsc::channel(1).0,
-            snapshots: engine.snapshots(),
-            events: engine.events(),
-            notifier: agent::notify::Notifier::default(),
-            samples: engine.samples(),
-            history: engine.history(),
-            socket: None,
-        };
-        tokio::spawn(async move {
-            while let Some(message) = messages.recv().await {
-                match message {
-                    Message::Order(mut order) => {
-                        let answer = engine.carry_out(&mut order, noon());
-                        order.answer.send(answer).expect("the caller waits");
-                    }
-                    Message::Host(looked) => engine.look(looked, noon()),
-                    Message::Connected(peers) => engine.keep_known(&peers, noon()),
-                    Message::Lists(update) => engine.update_lists(update, noon()),
-                    Message::Sources(answer) => drop(answer.send(engine.sources())),
-                    Message::Journal { span, at_most, answer } => drop(answer.send(engine.journal(span, at_most))),
-                }
-            }
-        });
-        let events = handle.events.clone();
-        tokio::spawn(server::serve(listener, handle, std::future::pending()));
-        Self {
-            bench,
-            socket: path,
-            events,
-        }
-    }
-
-    async fn client(&self) -> Client {
-        Client::connect(&self.socket).await.expect("answers")
-    }
-
-    /// What plain HTTP gets: status and body.
-    async fn http(&self, method: Method, path: &str, body: &'static str) -> (u16, String) {
-        let http = agent::tls::without()
-            .unix_socket(self.socket.clone())
-            .build()
-            .expect("client");
-        let response = http
-            .request(method, format!("http://x{path}"))
-            .body(body)
-            .send()
-            .await
-            .expect("answers");
-        (response.status().as_u16(), response.text().await.expect("text"))
-    }
-}
-
-fn refusal(error: ClientError) -> (Kind, String) {
-    match error {
-        ClientError::Refused(refusal) => (refusal.kind, refusal.error),
-        other => panic!("no refusal: {other}"),
-    }
-}
+use crate::{
+    served::{Served, refusal},
+    support::{Bench, address, block, later, net, noon},
+};
 
 #[tokio::test]
 async fn blocks_come_and_go() {
@@ -132,6 +56,7 @@ async fn blocks_come_and_go() {
     let gone = RemoveRequest {
         target: "192.0.2.200".to_owned(),
         block_as: None,
+        ..RemoveRequest::default()
     };
     let _: Done = client.delete("/v1/blocks", &gone).await.expect("unblocked");
     let again = client.delete::<Done>("/v1/blocks", &gone).await.expect_err("gone");
@@ -147,6 +72,8 @@ async fn rungs_are_forced_and_listeners_told() {
         rung: Some(Rung::Verify),
         ttl: "5m".parse().ok(),
         reason: None,
+        force: false,
+        ..RungRequest::default()
     };
     let done: Done = client
         .send_json(Method::PUT, "/v1/rungs", &request)
@@ -237,6 +164,7 @@ async fn thresholds_and_modes() {
         syn_burst: None,
         ttl: None,
         reason: None,
+        ..ThresholdRequest::default()
     };
     let _: Done = client
         .send_json(Method::PUT, "/v1/thresholds", &request)
@@ -252,8 +180,9 @@ async fn thresholds_and_modes() {
         all.iter().map(|view| view.target.as_str()).collect::<Vec<_>>(),
         ["source", "address", "203.0.113.7"]
     );
-    let query = TargetQuery {
+    let query = UnsetRequest {
         target: "203.0.113.7".to_owned(),
+        ..UnsetRequest::default()
     };
     let _: Done = client.delete("/v1/thresholds", &query).await.expect("unset");
 
@@ -261,6 +190,7 @@ async fn thresholds_and_modes() {
         mode: Some(Mode::Monitor),
         ttl: None,
         reason: None,
+        ..ModeRequest::default()
     };
     let _: Done = client.send_json(Method::PUT, "/v1/mode", &request).await.expect("set");
     let view: ModeView = client.get("/v1/mode", &()).await.expect("reads");
@@ -273,6 +203,7 @@ async fn thresholds_and_modes() {
                 mode: None,
                 ttl: None,
                 reason: None,
+                ..ModeRequest::default()
             },
         )
         .await
@@ -319,17 +250,22 @@ async fn the_socket_is_for_root_and_the_group_only() {
     assert_eq!(mode, 0o660);
 }
 
+/// Nobody but root and who runs the test.
+fn nobody_else() -> Access {
+    Access::new(None, None).expect("no groups")
+}
+
 #[tokio::test]
 async fn a_second_daemon_is_refused_and_a_stale_socket_is_not() {
     let served = Served::new().await;
-    let refused = socket::listen(&served.socket, None)
+    let refused = socket::listen(&served.socket, &nobody_else())
         .await
         .expect_err("somebody answers")
         .to_string();
     assert!(refused.contains("another agent answers"), "{refused}");
     let stale = served.bench.directory.path().join("stale.sock");
     drop(std::os::unix::net::UnixListener::bind(&stale).expect("binds"));
-    socket::listen(&stale, None)
+    socket::listen(&stale, &nobody_else())
         .await
         .expect("takes over what nobody listens to");
 }

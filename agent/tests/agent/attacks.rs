@@ -4,88 +4,18 @@ use std::time::Duration;
 
 use agent::{
     clock::Now,
-    config::Config,
     control::view,
-    detect::{Attack, AttackVector, NumberedEvent, What},
-    engine::Engine,
+    detect::{AttackVector, NumberedEvent, What},
     ledger::Ledger,
-    tables::{AddressCounts, Counts, MonotonicNs},
+    tables::MonotonicNs,
     traffic::{Tallied, TallyReading, Traffic},
 };
 use xdp_common::Reason;
 
-use crate::support::{Bench, address, config, noon};
-
-const VICTIM: &str = "203.0.113.7";
-const OTHER: &str = "203.0.113.8";
-
-/// An engine, its counters, and what it tells.
-struct Watched {
-    bench: Bench,
-    engine: Engine,
-    events: tokio::sync::broadcast::Receiver<std::sync::Arc<NumberedEvent>>,
-    counts: [Counts; 2],
-    handshakes: u64,
-    now: Now,
-}
-
-impl Watched {
-    fn with(config: Config) -> Self {
-        let bench = Bench::default();
-        let engine = bench.start(config, noon()).expect("starts");
-        let mut watched = Self {
-            events: engine.events().subscribe(),
-            bench,
-            engine,
-            counts: [Counts::default(), Counts::default()],
-            handshakes: 0,
-            now: noon(),
-        };
-        watched.tell_kernel();
-        watched
-    }
-
-    fn tell_kernel(&mut self) {
-        let counts = |index: usize, text: &str| AddressCounts {
-            address: Some(address(text)),
-            counts: self.counts[index].clone(),
-            handshakes: if index == 0 { self.handshakes } else { 0 },
-            ..AddressCounts::default()
-        };
-        let rest = AddressCounts::default();
-        self.bench.kernel.lock().counts = vec![rest, counts(0, VICTIM), counts(1, OTHER)];
-    }
-
-    /// Polls for so many seconds, ten times each, while the victim gets packets of a reason.
-    fn go_on(&mut self, seconds: u32, reason: Reason, per_second: u64) {
-        for _ in 0..seconds * 10 {
-            self.counts[0].add(reason, per_second / 10);
-            self.poll_after(Duration::from_millis(100));
-        }
-    }
-
-    fn poll_after(&mut self, pause: Duration) {
-        self.tell_kernel();
-        let then = self.now.plus(pause);
-        self.now = Now {
-            wall: then.wall,
-            mono: then.mono,
-        };
-        self.engine.tick(self.now);
-    }
-
-    fn told(&mut self) -> Vec<NumberedEvent> {
-        std::iter::from_fn(|| self.events.try_recv().ok())
-            .map(|event| NumberedEvent::clone(&event))
-            .collect()
-    }
-
-    /// Attacks as `status` shows them.
-    fn shown(&self) -> Vec<Attack> {
-        let status = view::status(&self.engine.snapshots().borrow());
-        status.detection.expect("the daemon runs").attacks
-    }
-}
+use crate::{
+    support::{address, config, noon},
+    watched::{VICTIM, Watched},
+};
 
 fn names(events: &[NumberedEvent]) -> Vec<&'static str> {
     events.iter().map(|event| event.what.name()).collect()

@@ -7,6 +7,7 @@ use agent::{
     capture::{self, Which},
     clock::Now,
     control::{
+        access::Access,
         api::{CaptureLine, CaptureRequest, EndpointView, TestRequest, TestView},
         client::{Client, ClientError},
         server::{self, Handle},
@@ -55,7 +56,9 @@ impl Served {
         let state = format!("[state]\ndirectory = {:?}\n{more}", bench.directory.path());
         let engine = bench.start(config(&state), Now::read()).expect("starts");
         let socket = bench.directory.path().join("agent.sock");
-        let listener = socket::listen(&socket, None).await.expect("listens");
+        let listener = socket::listen(&socket, &Access::new(None, None).expect("no groups"))
+            .await
+            .expect("listens");
         let notifier = Notifier::default();
         let keeper = agent::notify::Keeper::new(notifier.clone(), engine.events().subscribe(), engine.snapshots());
         tokio::spawn(keeper.run());
@@ -67,8 +70,11 @@ impl Served {
             events: engine.events(),
             notifier,
             samples: samples.clone(),
+            explainer: crate::explain::nobody(),
             history: engine.history(),
+            fleet: mpsc::channel(1).0,
             socket: None,
+            access: Access::new(None, None).expect("no groups"),
         };
         tokio::spawn(server::serve(listener, handle, std::future::pending()));
         Self {
@@ -233,6 +239,7 @@ fn started(attack: u64) -> Arc<NumberedEvent> {
         syn: 0.0,
         packets: 80_000.0,
         delay_ms: 200,
+        elsewhere: None,
     };
     event(attack, what)
 }

@@ -5,9 +5,11 @@ use assert_cmd::Command;
 const VERBS: &[&[&str]] = &[
     &["run"],
     &["check-config"],
+    &["doctor"],
     &["config"],
     &["config", "example"],
     &["status"],
+    &["top"],
     &["stats"],
     &["sources"],
     &["samples"],
@@ -17,6 +19,11 @@ const VERBS: &[&[&str]] = &[
     &["lists", "refresh"],
     &["rung"],
     &["safe"],
+    &["upstream"],
+    &["fleet"],
+    &["fleet", "status"],
+    &["fleet", "nodes"],
+    &["fleet", "top"],
     &["groups"],
     &["listeners"],
     &["notify"],
@@ -38,11 +45,14 @@ const VERBS: &[&[&str]] = &[
     &["baseline"],
     &["baseline", "show"],
     &["replay"],
+    &["explain"],
+    &["why"],
     &["mode"],
     &["mode", "get"],
     &["mode", "set"],
     &["reload"],
     &["detach"],
+    &["completions"],
 ];
 
 struct Ran {
@@ -79,6 +89,27 @@ fn nowhere(directory: &std::path::Path) -> String {
     );
     std::fs::write(&path, text).expect("writes");
     path.display().to_string()
+}
+
+#[test]
+fn top_needs_a_terminal_or_json() {
+    let ran = agent(&["top"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("standard output is not a terminal"),
+        "{}",
+        ran.stderr
+    );
+    assert!(
+        ran.stderr.contains("agent status") && ran.stderr.contains("--json"),
+        "{}",
+        ran.stderr
+    );
+    let ran = agent(&["--socket", "/nonexistent/agent.sock", "--json", "top"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no agent answers at"), "{}", ran.stderr);
+    assert_eq!(agent(&["top", "--interval", "1ms"]).code, Some(2));
+    assert_eq!(agent(&["top", "--no-color", "--color-blind"]).code, Some(2));
 }
 
 #[test]
@@ -254,4 +285,22 @@ fn notifications_can_be_tested_without_an_agent() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn who_asks_for_all_nodes_needs_an_agent_and_says_for_whom_once() {
+    let ran = agent(&["block-ip", "198.51.100.23", "--fleet", "--local"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let ran = agent(&["rung", "203.0.113.7", "--fleet"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("name the rung"), "{}", ran.stderr);
+    for verb in [
+        &["block-ip", "198.51.100.23", "--fleet"][..],
+        &["unblock-ip", "198.51.100.23", "--fleet"],
+        &["rung", "203.0.113.7", "verify", "--fleet"],
+    ] {
+        let ran = agent(verb);
+        assert_eq!(ran.code, Some(1), "{verb:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("without --fleet"), "{verb:?}: {}", ran.stderr);
+    }
 }

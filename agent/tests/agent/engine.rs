@@ -8,7 +8,7 @@ use agent::{
     command::Command,
     config::units::{Burst, Rate},
     control::{
-        api::{BlockRequest, ModeRequest, TargetQuery, ThresholdRequest},
+        api::{BlockRequest, ModeRequest, ThresholdRequest, UnsetRequest},
         view,
     },
     decide::refusal::Kind,
@@ -102,6 +102,7 @@ fn thresholds_are_set_for_one_for_all_and_for_sources() {
             syn_burst: Burst::new(burst),
             ttl: None,
             reason: None,
+            ..ThresholdRequest::default()
         };
         Command::SetThreshold(request)
     };
@@ -129,8 +130,9 @@ fn thresholds_are_set_for_one_for_all_and_for_sources() {
         assert_eq!((source.syn_rate.per_second(), source.syn_burst.events()), (1_000, 50));
     }
     let unset = |target: &str| {
-        Command::UnsetThreshold(TargetQuery {
+        Command::UnsetThreshold(UnsetRequest {
             target: target.to_owned(),
+            ..UnsetRequest::default()
         })
     };
     for target in ["203.0.113.7", "address", "source"] {
@@ -169,6 +171,7 @@ fn a_mode_for_a_while() {
         mode: Some(Mode::Monitor),
         ttl: "1m".parse().ok(),
         reason: None,
+        ..ModeRequest::default()
     };
     order(&mut engine, Command::SetMode(request), noon()).expect("set");
     assert_eq!(bench.kernel.lock().settings.mode, Mode::Monitor);

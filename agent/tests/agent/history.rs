@@ -33,6 +33,7 @@ pub(crate) fn attack(id: u64, started: Timestamp) -> Attack {
             ..Peaks::default()
         },
         impact_seconds: 12.5,
+        fleet: None,
     }
 }
 
@@ -120,6 +121,7 @@ fn tick(at: Now, syn: f64, handshakes: f64) -> Tick {
         ..Rates::default()
     };
     Tick {
+        elsewhere: std::collections::BTreeMap::new(),
         at,
         seconds: 0.1,
         subjects: vec![
@@ -283,21 +285,24 @@ fn a_history_gone_bad_is_kept_aside_and_the_blocks_stay() {
 }
 
 #[test]
-fn a_newer_history_is_kept_aside() {
+fn a_newer_history_is_refused_and_left_as_it_is() {
     let directory = tempfile::tempdir().expect("directory");
     drop(open(directory.path()));
     let path = directory.path().join("history.db");
     let connection = rusqlite::Connection::open(&path).expect("opens");
     connection.pragma_update(None, "user_version", 99).expect("writes");
     drop(connection);
-    let (ledger, warnings) = Ledger::open(directory.path(), noon().wall);
+    let before = fs::read(&path).expect("reads");
+    let refused = Ledger::refuse_newer(directory.path()).expect_err("newer").to_string();
     assert!(
-        matches!(&warnings[..], [only] if only.contains("newer agent (version 99")),
-        "{warnings:?}"
+        refused.contains("history.db was written by a newer agent (version 99"),
+        "{refused}"
     );
-    assert!(directory.path().join("history.db.version-99-20250601T120000Z").exists());
+    let (ledger, warnings) = Ledger::open(directory.path(), noon().wall);
+    assert!(warnings[0].contains("newer agent (version 99"), "{warnings:?}");
     assert_eq!(ledger.attacks(10).expect("reads"), []);
-    assert!(agent::ledger::HistoryFile::open(directory.path()).is_ok());
+    drop(ledger);
+    assert_eq!(fs::read(&path).expect("reads"), before);
 }
 
 /// Where the child writes.

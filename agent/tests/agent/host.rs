@@ -209,6 +209,8 @@ fn sysctls_are_not_set_while_anything_goes_on() {
         rung: Some(Rung::Verify),
         ttl: None,
         reason: None,
+        force: false,
+        ..RungRequest::default()
     };
     order(&mut engine, Command::SetRung(request), later(noon(), 20)).expect("forced");
     look(&mut engine, &bench.tcp, 21);

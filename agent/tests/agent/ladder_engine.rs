@@ -37,6 +37,7 @@ fn attack_on(subject: Subject, since: Now) -> Attack {
         rungs: BTreeSet::new(),
         peaks: Peaks::default(),
         impact_seconds: 0.0,
+        fleet: None,
     }
 }
 
@@ -49,6 +50,7 @@ fn observe(engine: &mut Engine, from: Now, seconds: u64, arriving: f64, under_at
         let rung = rung_of(engine);
         let blackholed = rung == Rung::Blackhole.name();
         let tick = Tick {
+            elsewhere: std::collections::BTreeMap::new(),
             at,
             seconds: 1.0,
             subjects: vec![Observation {
@@ -171,6 +173,8 @@ fn a_person_wins_and_is_shown() {
         rung,
         ttl: None,
         reason: Some("T4711".to_owned()),
+        force: false,
+        ..RungRequest::default()
     };
     let refusal = order(&mut engine, Command::SetRung(request(None)), now).expect_err("nobody forced it");
     assert!(refusal.to_string().contains("it took known by itself"), "{refusal}");
@@ -214,6 +218,8 @@ fn who_takes_its_blackhole_back_is_warned_and_obeyed() {
         rung: None,
         ttl: None,
         reason: None,
+        force: false,
+        ..RungRequest::default()
     };
     order(&mut engine, Command::SetRung(auto), now).expect("lets it");
     observe(&mut engine, now, 30, 300_000.0, true);

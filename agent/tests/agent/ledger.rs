@@ -233,16 +233,27 @@ fn a_page_of_a_good_file_gone_bad_is_noticed() {
 }
 
 #[test]
-fn a_newer_file_is_kept_aside_under_its_version() {
+fn a_newer_file_is_refused_and_left_as_it_is() {
     let directory = tempfile::tempdir().expect("directory");
     drop(open(directory.path()));
     let connection = rusqlite::Connection::open(directory.path().join("ledger.db")).expect("opens");
+    assert!(Ledger::refuse_newer(directory.path()).is_ok());
     connection.pragma_update(None, "user_version", 99).expect("writes");
     drop(connection);
+    let bytes = || fs::read(directory.path().join("ledger.db")).expect("reads");
+    let before = bytes();
+    let refused = Ledger::refuse_newer(directory.path()).expect_err("newer").to_string();
+    assert!(
+        refused.contains("ledger.db was written by a newer agent (version 99")
+            && refused.contains("start that agent again"),
+        "{refused}"
+    );
+    // Commands that work without an agent do not lose it either.
     let (ledger, warnings) = Ledger::open(directory.path(), now().wall);
     assert!(warnings[0].contains("newer agent (version 99"), "{warnings:?}");
-    assert!(directory.path().join("ledger.db.version-99-20250601T120000Z").exists());
-    assert!(!ledger.is_in_memory());
+    assert!(ledger.is_in_memory());
+    drop(ledger);
+    assert_eq!(bytes(), before);
 }
 
 #[test]
@@ -311,4 +322,32 @@ fn what_is_installed_is_remembered() {
     assert_eq!(ledger.installed().expect("reads"), Installed::default());
     ledger.set_installed(&installed).expect("writes");
     assert_eq!(open(directory.path()).installed().expect("reads"), installed);
+}
+
+#[test]
+fn a_ledger_that_somebody_removes_is_put_back_with_all_that_it_held() {
+    let directory = tempfile::tempdir().expect("directory");
+    let state = directory.path().join("state");
+    let (mut ledger, warnings) = Ledger::open(&state, now().wall);
+    assert_eq!(warnings, [""; 0]);
+    ledger.record(&some_of_everything(), &entry()).expect("records");
+    let (before, _) = ledger.overrides(now()).expect("reads");
+    for what in ["everything", "the file", "the file, for another one"] {
+        match what {
+            "everything" => fs::remove_dir_all(&state).expect("removes"),
+            "the file" => fs::remove_file(state.join("ledger.db")).expect("removes"),
+            _ => {
+                fs::write(state.join("other"), "somebody's").expect("writes");
+                fs::rename(state.join("other"), state.join("ledger.db")).expect("renames");
+            }
+        }
+        ledger.catch_up(now().wall);
+        assert_eq!(ledger.last_error(), None, "{what}");
+        ledger.record(&[], &entry()).expect("records again");
+        let (mut read, _) = Ledger::open(&state, now().wall);
+        assert_eq!(read.overrides(now()).expect("reads").0, before, "{what}");
+    }
+    let kept = fs::read_dir(&state).expect("lists").flatten();
+    let kept = kept.filter_map(|file| fs::read_to_string(file.path()).ok());
+    assert_eq!(kept.filter(|text| text == "somebody's").count(), 1, "never overwritten");
 }

@@ -12,12 +12,12 @@ use agent::{
     clock::Now,
     command::{Command, Message},
     control::{
+        access::Access,
         api::{Done, LargeListView, RefreshRequest, StatusView},
         client::{Client, ClientError},
         server::{self, Handle},
         socket,
     },
-    engine::Engine,
     feeds::task::Task,
     tables::ListAction,
 };
@@ -50,7 +50,9 @@ impl Running {
             .start(config(&with_lists(&bench, lists)), Now::read())
             .expect("starts");
         let socket = bench.directory.path().join("agent.sock");
-        let listener = socket::listen(&socket, None).await.expect("listens");
+        let listener = socket::listen(&socket, &Access::new(None, None).expect("no groups"))
+            .await
+            .expect("listens");
         let (to_engine, mut messages) = mpsc::channel(8);
         let (to_lists, orders) = mpsc::channel(8);
         let task = Task::new(engine.list_heads(), engine.snapshots(), to_engine.clone(), orders);
@@ -61,13 +63,16 @@ impl Running {
             events: engine.events(),
             notifier: agent::notify::Notifier::default(),
             samples: engine.samples(),
+            explainer: crate::explain::nobody(),
             history: engine.history(),
+            fleet: mpsc::channel(1).0,
             socket: None,
+            access: Access::new(None, None).expect("no groups"),
         };
         let tasks = vec![
             tokio::spawn(async move {
                 while let Some(message) = messages.recv().await {
-                    answer(&mut engine, message);
+                    engine.answer(message, Now::read());
                 }
             }),
             tokio::spawn(task.run()),
@@ -167,20 +172,6 @@ impl Running {
     }
 }
 
-fn answer(engine: &mut Engine, message: Message) {
-    match message {
-        Message::Order(mut asked) => {
-            let answer = engine.carry_out(&mut asked, Now::read());
-            let _ = asked.answer.send(answer);
-        }
-        Message::Host(looked) => engine.look(looked, Now::read()),
-        Message::Connected(peers) => engine.keep_known(&peers, Now::read()),
-        Message::Lists(update) => engine.update_lists(update, Now::read()),
-        Message::Sources(answer) => drop(answer.send(engine.sources())),
-        Message::Journal { span, at_most, answer } => drop(answer.send(engine.journal(span, at_most))),
-    }
-}
-
 fn with_lists(bench: &Bench, lists: &str) -> String {
     format!("[state]\ndirectory = {:?}\n{lists}", bench.directory.path())
 }
@@ -197,6 +188,19 @@ enum Does {
     Truncate(String),
     Hang,
     Refuse,
+    /// Sends to itself.
+    Redirect,
+    /// Zeroes that are much smaller on their way, if one lets them.
+    Bomb(Vec<u8>),
+}
+
+/// A hundred megabytes of zeroes, squeezed.
+fn bomb() -> Vec<u8> {
+    let mut squeezed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..100 {
+        std::io::Write::write_all(&mut squeezed, &[0; 1 << 20]).expect("into memory");
+    }
+    squeezed.finish().expect("into memory")
 }
 
 /// A web server that does what it is told.
@@ -219,6 +223,21 @@ impl Web {
                     let _ = connection.read(&mut request).await;
                     let (status, kind, length, body) = match does {
                         Does::Hang => return tokio::time::sleep(Duration::from_secs(60)).await,
+                        Does::Redirect => {
+                            let head = "HTTP/1.1 302 Found\r\nlocation: /list.txt\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                            let _ = connection.write_all(head.as_bytes()).await;
+                            return;
+                        }
+                        Does::Bomb(body) => {
+                            let head = format!(
+                                "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\
+                                 connection: close\r\n\r\n",
+                                body.len()
+                            );
+                            let _ = connection.write_all(head.as_bytes()).await;
+                            let _ = connection.write_all(&body).await;
+                            return;
+                        }
                         Does::Refuse => ("503 Service Unavailable", "text/plain", 0, String::new()),
                         Does::Serve(kind, body) => ("200 OK", kind, body.len(), body),
                         Does::Truncate(body) => ("200 OK", "text/plain", body.len() + 100, body),
@@ -309,6 +328,11 @@ async fn a_server_that_misbehaves_changes_nothing() {
         (Does::Refuse, "answered 503"),
         (plain(""), "has no prefix"),
         (plain("10.0.0.0/8\nnonsense\n"), "line 2: \"nonsense\""),
+        (plain("0.0.0.0/0\n"), "covers every address"),
+        (plain("0.0.0.0/1\n"), "57 % of all IPv4 addresses"),
+        (plain("2000::/3\n"), "a registry of IPv6 addresses"),
+        (Does::Redirect, "again and again"),
+        (Does::Bomb(bomb()), "is no text"),
     ] {
         web.now(does);
         let refused = running.refresh().await.expect_err(wanted);

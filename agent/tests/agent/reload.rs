@@ -156,6 +156,7 @@ fn what_was_set_at_run_time_stays_and_is_pointed_out() {
         mode: Some(Mode::Monitor),
         ttl: None,
         reason: None,
+        ..ModeRequest::default()
     };
     order(&mut engine, Command::SetMode(request), noon()).expect("set");
     let done = reload(&mut engine, config("block_ttl = '5m'")).expect("reloads");

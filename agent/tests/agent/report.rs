@@ -43,6 +43,7 @@ fn attack() -> Attack {
             distinct_sources: 300_000.0,
         },
         impact_seconds: 45.0,
+        fleet: None,
     }
 }
 
@@ -50,6 +51,7 @@ fn tick(tenths: i64, rates: Rates) -> Tick {
     let passed = std::time::Duration::from_millis(u64::try_from(tenths).expect("a tenth") * 100);
     let at = noon().plus(passed);
     Tick {
+        elsewhere: std::collections::BTreeMap::new(),
         at: Now {
             wall: at.wall,
             mono: at.mono,
@@ -113,6 +115,7 @@ fn fill(directory: &Path) {
         syn: 400_000.0,
         packets: 405_000.0,
         delay_ms: 300,
+        elsewhere: None,
     };
     ledger.record_event(event(attack.detected, Some(1), started));
     let why = format!("more sources than it can answer {HOSTILE}");

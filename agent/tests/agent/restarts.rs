@@ -67,6 +67,7 @@ fn after_a_reboot_everything_is_put_back_with_the_time_it_has_left() {
             mode: Some(Mode::Monitor),
             ttl: None,
             reason: None,
+            ..ModeRequest::default()
         }),
         noon(),
     )

@@ -18,6 +18,8 @@ fn request(target: &str, rung: Option<Rung>) -> RungRequest {
         rung,
         ttl: None,
         reason: Some("T4711".to_owned()),
+        force: false,
+        ..RungRequest::default()
     }
 }
 
@@ -134,6 +136,7 @@ fn without_effect_it_says_so() {
         mode: Some(Mode::Monitor),
         ttl: None,
         reason: None,
+        ..agent::control::api::ModeRequest::default()
     };
     order(&mut engine, Command::SetMode(set), noon()).expect("set");
     let done = order(

@@ -34,6 +34,8 @@ pub(crate) struct Fake {
     pub(crate) groups: BTreeMap<IpNet, GroupState>,
     pub(crate) group_readings: Vec<GroupReading>,
     pub(crate) entries: BTreeMap<IpNet, ListEntry>,
+    /// Entries that there is room for.
+    pub(crate) room: usize,
     pub(crate) links: BTreeMap<String, XdpMode>,
     pub(crate) counts: Vec<AddressCounts>,
     pub(crate) sources: Vec<SourceUsage>,
@@ -69,6 +71,7 @@ impl Default for Fake {
             groups: BTreeMap::new(),
             group_readings: Vec::new(),
             entries: BTreeMap::new(),
+            room: usize::MAX,
             links: BTreeMap::new(),
             counts: Vec::new(),
             sources: Vec::new(),
@@ -159,7 +162,15 @@ impl KernelTables for FakeKernel {
     }
 
     fn put_entry(&mut self, entry: &ListEntry) -> Result<()> {
-        self.write()?.entries.insert(entry.prefix, *entry);
+        let mut fake = self.write()?;
+        if fake.entries.len() >= fake.room && !fake.entries.contains_key(&entry.prefix) {
+            return Err(TableError::Full {
+                map: "FAKE".to_owned(),
+                capacity: 1,
+                setting: "limits.list_entries",
+            });
+        }
+        fake.entries.insert(entry.prefix, *entry);
         Ok(())
     }
 
@@ -452,6 +463,7 @@ pub(crate) fn block(target: &str) -> BlockRequest {
         all: false,
         force: false,
         ssh_peer: None,
+        ..BlockRequest::default()
     }
 }
 
@@ -461,6 +473,7 @@ pub(crate) fn allow(target: &str) -> AllowRequest {
         ttl: None,
         reason: None,
         force: false,
+        ..AllowRequest::default()
     }
 }
 
@@ -468,5 +481,6 @@ pub(crate) fn remove(target: &str) -> RemoveRequest {
     RemoveRequest {
         target: target.to_owned(),
         block_as: None,
+        ..RemoveRequest::default()
     }
 }

@@ -7,7 +7,7 @@ use agent::{
     command::Command,
     config::{self, Config},
     control::{
-        api::{TargetQuery, ThresholdRequest},
+        api::{ThresholdRequest, UnsetRequest},
         view,
     },
     tables::{AddressCounts, Counts, GroupReading, InVerify, MonotonicNs},
@@ -44,6 +44,7 @@ fn set(target: &str, syn_rate: Option<&str>, vectors: VectorsOverride) -> Comman
         vectors,
         ttl: None,
         reason: None,
+        ..ThresholdRequest::default()
     })
 }
 
@@ -169,8 +170,9 @@ fn the_kernel_is_told_of_groups_and_of_what_is_set_over_the_file() {
     let targets: Vec<&str> = views.iter().map(|view| view.target.as_str()).collect();
     assert_eq!(targets, ["source", "address", "203.0.113.7", "203.0.113.0/24"]);
     let unset = |target: &str| {
-        Command::UnsetThreshold(TargetQuery {
+        Command::UnsetThreshold(UnsetRequest {
             target: target.to_owned(),
+            ..UnsetRequest::default()
         })
     };
     for target in ["203.0.113.0/24", "203.0.113.7", "address"] {

@@ -2,6 +2,7 @@
 //! `cargo test -p agent --test detect -- --ignored write` writes it anew.
 
 mod baselines;
+mod fleet;
 mod properties;
 mod recorded;
 mod replay;

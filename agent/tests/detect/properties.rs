@@ -175,7 +175,7 @@ proptest! {
         for step in steps {
             now.mono.0 += 100_000_000;
             now.wall += SignedDuration::from_millis(100 + 1_000 * step.jump);
-            let tick = Tick { at: now, seconds: step.seconds, subjects: step.subjects, host: step.host };
+            let tick = Tick { elsewhere: BTreeMap::new(), at: now, seconds: step.seconds, subjects: step.subjects, host: step.host };
             watch.feed(&tick).iter().for_each(|event| judge.take(event));
             judge.compare(&watch);
         }
@@ -184,7 +184,7 @@ proptest! {
             now.mono.0 += 100_000_000;
             now.wall += SignedDuration::from_millis(100);
             let subjects = vec![calm(address(1)), calm(address(2))];
-            let tick = Tick { at: now, seconds: 0.1, subjects, host: HostObservation::default() };
+            let tick = Tick { elsewhere: BTreeMap::new(), at: now, seconds: 0.1, subjects, host: HostObservation::default() };
             watch.feed(&tick).iter().for_each(|event| judge.take(event));
             judge.compare(&watch);
         }

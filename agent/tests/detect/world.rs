@@ -138,6 +138,7 @@ impl World {
         }
         subjects.sort_by_key(|seen| seen.subject);
         Tick {
+            elsewhere: std::collections::BTreeMap::new(),
             at: self.now,
             seconds,
             subjects,

@@ -95,6 +95,13 @@ fn a_full_disk_is_told_and_nothing_is_lost_when_there_is_room_again() {
         assert!(refused.to_string().contains("full"), "{refused}");
         mount_tmpfs(directory, "size=64m", true);
         wait(&ledger, "over", |problem| problem.is_none());
+        let journal = ledger.journal(100).expect("reads").len();
+        ledger.catch_up(Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            ledger.journal(100).expect("reads").len(),
+            journal + 1,
+            "what was refused is recorded now"
+        );
         ledger.record(&[], &command()).expect("records again");
         assert_eq!(ledger.last_error(), None);
         let events = ledger.events(0, usize::MAX).expect("reads");

@@ -21,15 +21,17 @@ use super::{
 use crate::{
     actor::Actor,
     addresses::vips,
+    command::describe,
     flood::{self, Flood, Payload, Report, Sources},
     levee::{Agent, Home, Settings},
+    terminal::Terminal,
     topology::Topology,
 };
 
 /// The names of the rows of [`delay`].
 pub(super) const DELAY: &[&str] = &["detection_delay", "detection_delay_worst"];
 /// The names of the rows of [`load`].
-pub(super) const LOAD: &[&str] = &["agent_cpu_4096", "agent_cpu_4096_flood"];
+pub(super) const LOAD: &[&str] = &["agent_cpu_4096", "agent_cpu_4096_flood", "top_cpu_4096"];
 
 /// How often an attack begins.
 const ONSETS: u32 = 20;
@@ -42,7 +44,7 @@ const DETECT: &str = "[detect]\nhold = \"3s\"\n";
 /// No attack lasts longer than its flood and its hold by this.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// Addresses beside those of the lab: 4,096 in all.
-const ALSO: u32 = 4_096 - 16;
+pub(super) const ALSO: u32 = 4_096 - 16;
 
 /// From a flood's first packet to the tick that calls it an attack.
 pub(super) fn delay() -> Result<Vec<Row>> {
@@ -111,7 +113,8 @@ fn wait<T>(home: &Home, wanted: impl Fn(&[Attack]) -> Option<T>) -> Result<T> {
     }
 }
 
-/// The agent's share of a core with 4,096 addresses at ten polls a second, in calm and while the lab's addresses are flooded.
+/// The agent's share of a core with 4,096 addresses at ten polls a second, in calm and while the lab's addresses are flooded, and that of
+/// `agent top` beside it.
 pub(super) fn load() -> Result<Vec<Row>> {
     let topology = Topology::direct()?;
     let settings = Settings {
@@ -122,6 +125,7 @@ pub(super) fn load() -> Result<Vec<Row>> {
     let pid = agent.process().pid();
     thread::sleep(SETTLE);
     let calm = cpu_percent(pid)?;
+    let top = top_percent(&topology, agent.home())?;
     let targets: Vec<String> = vips().iter().map(ToString::to_string).collect();
     let arguments = [
         "--sources",
@@ -141,5 +145,15 @@ pub(super) fn load() -> Result<Vec<Row>> {
     Ok(vec![
         Row::absolute("agent_cpu_4096", calm, "% of a core", Target::AtMost(2.0)),
         Row::absolute("agent_cpu_4096_flood", flooded, "% of a core", Target::Orientation),
+        Row::absolute("top_cpu_4096", top, "% of a core", Target::AtMost(3.0)),
     ])
+}
+
+/// The share of a core that `agent top` takes in a terminal of usual size.
+fn top_percent(topology: &Topology, home: &Home) -> Result<f64> {
+    let terminal = Terminal::open(topology.lab(), 120, 40)?;
+    terminal.run(&describe(&home.command(&["top"])?))?;
+    terminal.wait_for("ADDRESS ")?;
+    thread::sleep(SETTLE);
+    cpu_percent(terminal.foreground()?.try_into()?)
 }

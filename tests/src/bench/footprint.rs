@@ -1,7 +1,7 @@
 //! What the agent takes while nothing happens: processor, memory, maps.
 
 use std::{
-    fs, thread,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -9,15 +9,13 @@ use agent::{
     kernel::{Capacity, Kernel, LoadOptions},
     tables::KernelTables as _,
 };
-use anyhow::{Context as _, Result};
-use nix::{
-    mount::{MntFlags, umount2},
-    unistd::{SysconfVar, sysconf},
-};
+use anyhow::Result;
+use nix::mount::{MntFlags, umount2};
 
 use super::row::{Row, Target};
 use crate::{
     levee::{Agent, Settings},
+    process::{cpu_seconds, resident_mib},
     topology::Topology,
 };
 
@@ -50,30 +48,6 @@ pub(super) fn cpu_percent(pid: u32) -> Result<f64> {
     let (before, start) = (cpu_seconds(pid)?, Instant::now());
     thread::sleep(WATCH);
     Ok((cpu_seconds(pid)? - before) / start.elapsed().as_secs_f64() * 100.0)
-}
-
-/// User and system time of a process: fields 14 and 15 of /proc/PID/stat, behind the name in parentheses.
-fn cpu_seconds(pid: u32) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = text.rsplit_once(") ").context("/proc/PID/stat without a name")?;
-    let ticks: u64 = fields
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    let per_second = sysconf(SysconfVar::CLK_TCK)?.context("no CLK_TCK")?;
-    Ok(ticks as f64 / per_second as f64)
-}
-
-fn resident_mib(pid: u32) -> Result<f64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib / 1_024.0)
 }
 
 /// All maps with default sizes, as the kernel accounts them.

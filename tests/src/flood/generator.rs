@@ -27,9 +27,14 @@ const FAST_BULK: u32 = 128;
 /// The same without a rate limit: the most the kernel takes, and as much as the receive ring holds.
 const UNLIMITED_BULK: u32 = 256;
 
-/// System calls per second that pacing takes at most, and at rates at which each of them (its pages are made and given back)
-/// would cost as much as the frames themselves.
+/// Frames of a system call, unless there would be fewer or more calls per second than these. Each call takes one of 65,534 numbers
+/// (`MEM_ID_MAX` of the kernel's net/core/xdp.c), and gives it back a second later, or much later when the machine is busy.
+const CALL: u32 = 128;
+const FEWEST_CALLS_PER_S: u32 = 500;
 const CALLS_PER_S: u32 = 4_000;
+
+/// System calls per second at rates at which each of them (its pages are made and given back) would cost as much as the frames
+/// themselves.
 const FAST_CALLS_PER_S: u32 = 1_000;
 
 /// From this rate on the latter.
@@ -40,6 +45,9 @@ const UNLIMITED_CALL: u32 = 65_536;
 
 /// Entry points, by family.
 const PROGRAMS: [&str; 2] = ["flood_v4", "flood_v6"];
+
+/// How long to wait for numbers that are given back.
+const OUT_OF_NUMBERS: Duration = Duration::from_millis(20);
 
 /// A generator that falls behind by more than this forgets the rest: a flood that catches up is another flood.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -130,7 +138,11 @@ fn pace(flood: &Flood, stop: &AtomicBool, mut send: impl FnMut(u32) -> Result<()
         return Ok(start.elapsed().as_secs_f64());
     };
     ensure!(rate > 0, "a flood of 0 packets per second is none");
-    let calls_per_s = if rate < FAST_PPS { CALLS_PER_S } else { FAST_CALLS_PER_S };
+    let calls_per_s = if rate < FAST_PPS {
+        (rate / CALL).clamp(FEWEST_CALLS_PER_S, CALLS_PER_S)
+    } else {
+        FAST_CALLS_PER_S
+    };
     let call = (rate / calls_per_s).clamp(1, UNLIMITED_CALL);
     let frame_time = 1.0 / f64::from(rate);
     // When the next frame is due, and before when no call may be, in seconds after the start.
@@ -185,6 +197,11 @@ impl Mix {
         match program(object, PROGRAMS[turn])?.test_run(options) {
             // A signal cuts a run short. Whoever sent it to end the flood has set `stop`, which is looked at next.
             Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::Interrupted => Ok(()),
+            // No number is free: what is not sent now is missing in the report.
+            Err(ProgramError::SyscallError(error)) if error.io_error.kind() == ErrorKind::StorageFull => {
+                thread::sleep(OUT_OF_NUMBERS);
+                Ok(())
+            }
             outcome => outcome
                 .map(|_run| ())
                 .context("the kernel refused to run the generator"),

@@ -26,19 +26,37 @@ pub(super) fn set_forwarding(namespace: &Netns, forwards: bool) -> Result<()> {
 
 /// Joins wire and load balancer: one receive queue, so that one core is the whole capacity, and addresses on both.
 pub(super) fn join_balancer(wire: &Netns, balancer: &Netns) -> Result<()> {
-    wire.ip(&format!(
-        "link add {WIRE_INTERFACE} address {} mtu 1500 numtxqueues 1 numrxqueues 1 type veth \
-         peer name {BALANCER_INTERFACE} address {} mtu 1500 numtxqueues 1 numrxqueues 1 netns {}\n",
-        mac(GATEWAY_MAC),
-        mac(BALANCER_MAC),
-        balancer.name()
+    wire.ip(&pair_of_balancer(
+        &format!("{BALANCER_INTERFACE} netns {}", balancer.name()),
+        1500,
+        1,
     ))?;
     set_forwarding(wire, true)?;
-    wire.ip(&end(WIRE_INTERFACE, BALANCER_LINK, true, &mac(BALANCER_MAC))?)?;
-    balancer.ip(&end(BALANCER_INTERFACE, BALANCER_LINK, false, &mac(GATEWAY_MAC))?)?;
-    wire.ip(&routes(&[VIP_PREFIX_V4, VIP_PREFIX_V6], BALANCER_LINK.peer())?)?;
-    wire.ip("route add blackhole default\nroute add blackhole ::/0\n")?;
-    balancer.ip(&routes(&["default"; 2], BALANCER_LINK.wire())?)
+    wire.ip(&wire_end()?)?;
+    balancer.ip(&balancer_end()?)?;
+    wire.ip("route add blackhole default\nroute add blackhole ::/0\n")
+}
+
+/// The line that makes the pair of them.
+pub(super) fn pair_of_balancer(end: &str, mtu: u32, queues: u32) -> String {
+    format!(
+        "link add {WIRE_INTERFACE} address {} mtu {mtu} numtxqueues {queues} numrxqueues {queues} type veth \
+         peer address {} mtu {mtu} numtxqueues {queues} numrxqueues {queues} name {end}\n",
+        mac(GATEWAY_MAC),
+        mac(BALANCER_MAC),
+    )
+}
+
+/// Lines that make the wire's end of it usable.
+pub(super) fn wire_end() -> Result<String> {
+    let end = end(WIRE_INTERFACE, BALANCER_LINK, true, &mac(BALANCER_MAC))?;
+    Ok(end + &routes(&[VIP_PREFIX_V4, VIP_PREFIX_V6], BALANCER_LINK.peer())?)
+}
+
+/// Lines that make the load balancer's end of it usable.
+pub(super) fn balancer_end() -> Result<String> {
+    let end = end(BALANCER_INTERFACE, BALANCER_LINK, false, &mac(GATEWAY_MAC))?;
+    Ok(end + &routes(&["default"; 2], BALANCER_LINK.wire())?)
 }
 
 /// Gives the protected addresses to the namespace that terminates connections.

@@ -64,9 +64,14 @@ pub(crate) fn visit(lab: &Guarded, target: SocketAddr) -> Result<Duration> {
 
 /// A stranger connects and has two megabytes carried each way; the options of both ends, the client's first.
 pub(crate) fn negotiated(topology: &Topology, target: SocketAddr) -> Result<[Negotiated; 2]> {
+    negotiated_for(topology, target, Order::megabytes(2))
+}
+
+/// The same with another order carried out.
+pub(crate) fn negotiated_for(topology: &Topology, target: SocketAddr, order: Order) -> Result<[Negotiated; 2]> {
     let from = SocketAddr::new(stranger(target.is_ipv6()), 0);
     let (stream, _) = client::connect(topology.client(), from, target, client::Options::default())?;
-    exchange::ask(&stream, Order::megabytes(2))?;
+    exchange::ask(&stream, order)?;
     let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
     Ok([
         ss::negotiated(topology.client(), local, peer)?,

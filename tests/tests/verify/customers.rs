@@ -1,10 +1,7 @@
 //! Customers stay in while a spoofed flood holds the address in verify: curl, wrk and long downloads, nginx and HAProxy,
 //! behind a NAT and behind a firewall, by cookie and by challenge, in IPv4 and IPv6, with and without a VLAN tag.
 
-use std::{
-    net::{IpAddr, SocketAddr, TcpStream},
-    time::Instant,
-};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use anyhow::{Context as _, Result};
 use lab::{
@@ -68,7 +65,6 @@ fn customers_are_served(forwards: bool, vlan: bool) -> Result<()> {
     allow_cookies(topology.server())?;
     let lab = Guarded::start(topology, &guarded::settings())?;
     let flood = lab.flooded(&targets, FLOOD_PPS, 20)?;
-    let since = Instant::now();
     for (target, (options, calm_speed)) in targets.into_iter().zip(calm) {
         served_at(&lab, target).with_context(|| format!("at {target}"))?;
         assert_eq!(
@@ -84,7 +80,7 @@ fn customers_are_served(forwards: bool, vlan: bool) -> Result<()> {
         // Client and generator share a core, and in calm there was no program on the interface either.
         assert!(speed > calm_speed / 5.0, "{target}: downloads are slow");
     }
-    guarded::end(flood, since)
+    guarded::end(flood)
 }
 
 /// The figure for this is a benchmark's; here, a connection that began with a proof must not be crippled.
@@ -136,7 +132,6 @@ fn strangers_are_served(topology: Topology, settings: &Settings, answer: Reason)
     let lab = Guarded::start(topology, settings)?;
     let targets = guarded::targets(server::PORT);
     let flood = lab.flooded(&targets, FLOOD_PPS, 20)?;
-    let since = Instant::now();
     for target in targets {
         let before = lab.counts(target.ip())?;
         until("the flood is answered", || {
@@ -144,7 +139,7 @@ fn strangers_are_served(topology: Topology, settings: &Settings, answer: Reason)
         })?;
         served_at(&lab, target).with_context(|| format!("at {target}"))?;
     }
-    guarded::end(flood, since)
+    guarded::end(flood)
 }
 
 /// Everybody gets the page, by a proof of their own.

@@ -1,6 +1,7 @@
 //! While an address is in verify, TCP that belongs to no connection ends at the interface, and what belongs to one works on.
 
 use std::{
+    io::Read as _,
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -114,6 +115,9 @@ fn begin(lab: &Guarded, raw: &Raw, target: SocketAddr) -> Result<Before> {
     let (stream, _) = client::connect(client, from, closing, client::Options::default())?;
     exchange::ask(&stream, Order::small())?;
     let lingering = stream.local_addr()?;
+    // Only who closes first is in TIME_WAIT afterwards, and that is to be the server.
+    let nothing = (&stream).read(&mut [0]).context("the server does not close")?;
+    assert_eq!(nothing, 0, "the answer was read whole before");
     drop(stream);
     until("the server's end is in TIME_WAIT", || {
         Ok(ss::count(lab.topology().balancer(), "time-wait", CLOSING_PORT)? > usize::from(target.is_ipv6()))

@@ -16,12 +16,9 @@ use crate::{packet::Packet, tables::Tables};
 /// All bits of an address.
 const WHOLE: u32 = 128;
 
-/// What decides about a source as the first of all.
+/// What decides about a source as the first of all, where the filter says that there may be anything.
 #[inline(always)]
 pub(super) fn stage<T: Tables>(packet: &Packet, tables: &T) -> Option<Reason> {
-    if !tables.may_be_listed(&packet.source) {
-        return None;
-    }
     let by_hand = longest(packet, tables);
     // The filter's bit may be a neighbour's: then only a list that allows could decide here.
     let listed = match by_hand.is_some() || tables.lists_allow() {

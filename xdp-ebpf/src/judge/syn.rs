@@ -35,15 +35,32 @@ const ASKED: u64 = 1 << 6;
 /// The address is on the rung where no rate holds.
 const OBSERVED: u64 = 1 << 7;
 
+/// A flood that exceeds an address's rate comes no further than here, but for those SYNs by which a botnet's sources are found.
 #[inline(always)]
-pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Verdict {
+pub(super) fn is_unseen<T: Tables>(found: Found, tables: &T) -> bool {
+    // Time first: what was noted of a jiffy that is over does not hold.
+    tables.now_ns();
+    tables.drops_unseen(found.policy)
+}
+
+/// What is known of a SYN when its source's rate is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Asking {
+    /// What this stage knows, see above.
+    bits: u64,
+    /// The source's hash.
+    hash: u64,
+    /// So many SYNs it stands for.
+    stands_for: u64,
+}
+
+/// Before the source's rate: a verdict, or what is asked.
+#[inline(always)]
+pub(super) fn before<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Result<Asking, Verdict> {
     let now_ns = tables.now_ns();
-    // A flood that exceeds an address's rate comes no further than here, but for those SYNs by which a botnet's sources are found.
-    if tables.drops_unseen(found.policy) {
-        return Verdict::within(Reason::AddressRate);
-    }
     let (Some(policy), Some(shared)) = (tables.policy(found), tables.address_rate(found.slot())) else {
-        return Verdict::within(Reason::Syn);
+        return Err(Verdict::within(Reason::Syn));
     };
     let stands = match policy.group {
         0 => 0,
@@ -85,16 +102,33 @@ pub(super) fn stage<T: Tables>(packet: &Packet, found: Found, tables: &T) -> Ver
     }
     let (bits, stands_for) = (tables.forget(bits), tables.forget(stands_for));
     if bits & ASKED != 0 && list::blocks(packet, tables) {
-        return Verdict::within(Reason::Blocked);
+        return Err(Verdict::within(Reason::Blocked));
     }
-    let source_within = stands_for == 0 && !tables.meets_heavy_sources(now_ns)
-        || source::admit(&source, hash, stands_for, tables, now_ns);
+    Ok(Asking { bits, hash, stands_for })
+}
+
+/// Whether it is within its source's rate.
+#[inline(always)]
+pub(super) fn source_within<T: Tables>(packet: &Packet, asking: Asking, tables: &T) -> bool {
+    let now_ns = tables.now_ns();
+    asking.stands_for == 0 && !tables.meets_heavy_sources(now_ns)
+        || source::admit(&packet.source.source(), asking.hash, asking.stands_for, tables, now_ns)
+}
+
+/// The verdict, after the source's rate.
+#[inline(always)]
+pub(super) fn after<T: Tables>(packet: &Packet, found: Found, asking: Asking, within: bool, tables: &T) -> Verdict {
+    let Asking { bits, hash, .. } = asking;
     if bits & OBSERVED != 0 {
         return Verdict::within(Reason::Syn);
     }
-    if !source_within {
+    if !within {
         return Verdict::over(Reason::SourceRate);
     }
+    let now_ns = tables.now_ns();
+    let (Some(policy), Some(shared)) = (tables.policy(found), tables.address_rate(found.slot())) else {
+        return Verdict::within(Reason::Syn);
+    };
     let bits = tables.forget(bits | charge(bits, policy, &shared, tables, now_ns));
     let may_verify = policy.most(now_ns) >= Rung::Verify as u8;
     if bits & (OVER | GROUP_OVER | ALONE | TOGETHER) == 0 {

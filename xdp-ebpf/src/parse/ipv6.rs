@@ -83,6 +83,8 @@ fn walk<F: Frame>(cursor: &mut Cursor<'_, F>, first: u8, payload_len: usize) -> 
     let mut left = payload_len;
     let mut first_of_many = false;
     for _ in 0..CHAIN_MAX {
+        let [left_now, next_now, first_now] = cursor.forget([left, usize::from(next), usize::from(first_of_many)]);
+        (left, next, first_of_many) = (left_now, next_now as u8, first_now & 1 != 0);
         if !is_extension(next) {
             return Chain::Transport {
                 protocol: next,

@@ -31,6 +31,9 @@ pub(super) fn parse<F: Frame>(
     payload_len: usize,
     first_of_many: bool,
 ) {
+    let [protocol, payload_len, first] =
+        cursor.forget([usize::from(protocol), payload_len, usize::from(first_of_many)]);
+    let (protocol, first_of_many) = (protocol as u8, first & 1 != 0);
     let fault = match protocol {
         TCP => tcp(cursor, packet, payload_len),
         UDP => udp(cursor, packet, payload_len, first_of_many),

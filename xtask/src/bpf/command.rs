@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -10,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::{Origin, Package, Toolchain};
+use super::{Origin, Package, Toolchain, path_flags};
 
 /// The instruction set. `v3` has atomic compare-and-exchange, which the rate buckets need, and 32-bit comparisons;
 /// every kernel since 5.12 runs it.
@@ -94,6 +93,10 @@ pub fn compile(
 ) -> Result<Vec<PathBuf>> {
     let mut command = command(toolchain, task, machine);
     command
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            [flags(machine), path_flags(root)].concat().join(SEPARATOR),
+        )
         .arg("--manifest-path")
         .arg(root.join("Cargo.toml"))
         .arg("--target-dir")
@@ -151,7 +154,6 @@ fn command(toolchain: &Toolchain, task: Task, machine: &Machine) -> Command {
         .arg("--message-format=json-render-diagnostics")
         .env("CARGO", bin.join("cargo"))
         .env("RUSTC", bin.join("rustc"))
-        .env("CARGO_ENCODED_RUSTFLAGS", flags(machine))
         .env(linker_variable, &toolchain.linker.path);
     // What the cargo that started us told its own children, which is about another compiler.
     for variable in [
@@ -170,7 +172,7 @@ fn command(toolchain: &Toolchain, task: Task, machine: &Machine) -> Command {
     command
 }
 
-fn flags(machine: &Machine) -> OsString {
+fn flags(machine: &Machine) -> Vec<String> {
     // aya-ebpf picks register layouts by `bpf_target_arch`. The linker makes BTF from debug information, and the kernel
     // wants it for every function, those of `core` too, which a profile does not reach.
     let arch = if machine.arch.starts_with("riscv64") {
@@ -178,14 +180,12 @@ fn flags(machine: &Machine) -> OsString {
     } else {
         &machine.arch
     };
-    [
+    vec![
         format!("--cfg=bpf_target_arch=\"{arch}\""),
         format!("-Ctarget-cpu={INSTRUCTION_SET}"),
         "-Cdebuginfo=2".to_owned(),
         "-Clink-arg=--btf".to_owned(),
     ]
-    .join(SEPARATOR)
-    .into()
 }
 
 /// The executable that one of cargo's JSON messages announces.

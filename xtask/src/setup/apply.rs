@@ -5,7 +5,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use xtask::bpf;
 
-use super::plan::{LLVM_PREFIX, Step};
+use super::{
+    browser,
+    plan::{LLVM_PREFIX, Step},
+};
 use crate::run::{announce, cargo, run};
 
 /// Versions of bpf-linker that build with [`LLVM_PREFIX`].
@@ -21,6 +24,7 @@ pub(crate) fn apply(step: &Step) -> Result<()> {
     match step {
         Step::Packages { packages, .. } => install(packages),
         Step::BpfLinker => bpf_linker(),
+        Step::BrowserDriver => browser::install(),
     }
 }
 

@@ -1,6 +1,6 @@
 # Installs Debian packages without starting the services they bring. Arguments: the packages.
 #
-# nginx and HAProxy would start on this machine the moment they are unpacked, and again at every boot. Debian's hook against
+# nginx, HAProxy and Prometheus would start on this machine the moment they are unpacked, and again at every boot. Debian's hook against
 # that is /usr/sbin/policy-rc.d; a hook that is already there is the administrator's and stays.
 # Never removes a package: where apt would have to, it stops and says so.
 
@@ -18,6 +18,7 @@ for package in "$@"; do
     case "$package" in
         nginx-light) service=nginx ;;
         haproxy) service=haproxy ;;
+        prometheus) service=prometheus ;;
         *) continue ;;
     esac
     echo "==> $service: its system service stays off; the lab runs its own"

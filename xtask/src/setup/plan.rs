@@ -5,28 +5,55 @@ use std::{fmt, path::Path};
 use anyhow::{Result, bail};
 use xtask::bpf::{self, Facts, Origin};
 
+use super::browser;
 use crate::run;
 
-/// A program that the lab runs.
+/// A program that a task or a test runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tool {
     /// Its name, looked for on PATH and in the directories for administrators.
     pub(crate) program: &'static str,
     /// The Debian package that has it.
     pub(crate) package: &'static str,
-    /// What the lab does with it.
-    reason: &'static str,
+    /// What is done with it.
+    pub(crate) reason: &'static str,
 }
 
-/// What the lab runs.
+impl Tool {
+    /// Whether it is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        bpf::find_program(self.program).is_none()
+    }
+}
+
+/// What the lab and the tests run.
 const TOOLS: &[Tool] = &[
     tool("ip", "iproute2", "network namespaces"),
     tool("nginx", "nginx-light", "the server under attack"),
     tool("curl", "curl", "a real client"),
     tool("wrk", "wrk", "many real clients"),
+    tool("chromium", "chromium", "the browser that looks at the web page"),
+    tool("node", "nodejs", "drives the browser"),
+    tool("npm", "npm", "installs what drives the browser"),
     tool("hping3", "hping3", "a flood that others know"),
     tool("ethtool", "ethtool", "offloads of the lab's links"),
+    tool(
+        "bpftool",
+        "bpftool",
+        "links of XDP programs that a test takes off again",
+    ),
+    tool(
+        "sysctl",
+        "procps",
+        "settings that a test puts right as an operator would",
+    ),
+    tool("c++", "g++", "compiles libFuzzer"),
+    tool("faketime", "faketime", "a wall clock that jumps, for one process"),
     tool("haproxy", "haproxy", "another server that many have"),
+    tool("bird", "bird2", "routes for the network above"),
+    tool("protoc", "protobuf-compiler", "compiles the client of etcd"),
+    tool("etcd", "etcd-server", "the store of a fleet"),
+    tool("etcdctl", "etcd-client", "what an operator asks it with"),
     tool("iptables", "iptables", "what users take against floods, for comparison"),
     tool("nft", "nftables", "customers behind a NAT and behind a firewall"),
     tool(
@@ -35,14 +62,24 @@ const TOOLS: &[Tool] = &[
         "checks of every header and checksum that was captured",
     ),
     tool("tcpdump", "tcpdump", "captures for tests that look at the wire"),
+    tool("tmux", "tmux", "the terminal in which the live view is tested"),
     tool(
         "xdp-filter",
         "xdp-tools",
         "what users take against floods in XDP, for comparison",
     ),
+    tool("promtool", "prometheus", "checks of metrics, rules and their tests"),
+    tool("systemd-analyze", "systemd", "checks of the unit"),
+    tool("man", "man-db", "checks of the man pages"),
+    tool("zsh", "zsh", "checks of its completions"),
+    tool("fish", "fish", "checks of its completions"),
+    tool("shellcheck", "shellcheck", "checks of the example scripts"),
+    tool("jq", "jq", "the example scripts read messages with it"),
+    tool("socat", "socat", "the example scripts speak to HAProxy with it"),
+    tool("yamllint", "yamllint", "checks of the Kubernetes example"),
 ];
 
-const fn tool(program: &'static str, package: &'static str, reason: &'static str) -> Tool {
+pub(crate) const fn tool(program: &'static str, package: &'static str, reason: &'static str) -> Tool {
     Tool {
         program,
         package,
@@ -65,6 +102,8 @@ pub(crate) struct Machine {
     pub(crate) clippy: bool,
     /// Whether LLVM's headers and libraries are there, for building bpf-linker.
     pub(crate) llvm: bool,
+    /// Whether what drives the browser is there.
+    pub(crate) browser_driver: bool,
     /// The lab's programs that are not there.
     pub(crate) missing_tools: Vec<&'static Tool>,
     /// Whether apt-get is there.
@@ -81,10 +120,8 @@ impl Machine {
             facts,
             clippy,
             llvm: Path::new(LLVM_PREFIX).join("bin/llvm-config").is_file(),
-            missing_tools: TOOLS
-                .iter()
-                .filter(|tool| bpf::find_program(tool.program).is_none())
-                .collect(),
+            missing_tools: TOOLS.iter().filter(|tool| tool.is_missing()).collect(),
+            browser_driver: browser::is_there(),
             apt: bpf::find_program("apt-get").is_some(),
             root: run::is_root(),
         }
@@ -104,6 +141,8 @@ pub(crate) enum Step {
     },
     /// bpf-linker from crates.io.
     BpfLinker,
+    /// What drives the browser, from npm.
+    BrowserDriver,
 }
 
 impl Step {
@@ -111,7 +150,7 @@ impl Step {
     fn packages(&self) -> &[&'static str] {
         match self {
             Self::Packages { packages, .. } => packages,
-            Self::BpfLinker => &[],
+            Self::BpfLinker | Self::BrowserDriver => &[],
         }
     }
 }
@@ -123,6 +162,9 @@ impl fmt::Display for Step {
                 write!(f, "Debian packages {} ({reason})", packages.join(" "))
             }
             Self::BpfLinker => f.write_str("bpf-linker from crates.io (links BPF programs; a minute or two to build)"),
+            Self::BrowserDriver => {
+                f.write_str("playwright-core and axe-core from npm (drive the browser, and look for barriers)")
+            }
         }
     }
 }
@@ -159,8 +201,12 @@ pub(crate) fn wanted(machine: &Machine) -> Vec<Step> {
             .collect();
         steps.push(Step::Packages {
             packages: machine.missing_tools.iter().map(|tool| tool.package).collect(),
-            reason: format!("the lab runs them: {}", reasons.join(", ")),
+            reason: format!("the lab and the tests run them: {}", reasons.join(", ")),
         });
+    }
+    // Behind npm itself.
+    if !machine.browser_driver {
+        steps.push(Step::BrowserDriver);
     }
     steps
 }
@@ -237,6 +283,7 @@ mod tests {
             facts: Facts::default(),
             clippy: false,
             llvm: false,
+            browser_driver: false,
             missing_tools: vec![],
             apt: true,
             root: true,
@@ -252,7 +299,12 @@ mod tests {
         let steps = plan(&fresh()).expect("root and apt");
         assert!(matches!(
             steps.as_slice(),
-            [Step::Packages { .. }, Step::Packages { .. }, Step::BpfLinker]
+            [
+                Step::Packages { .. },
+                Step::Packages { .. },
+                Step::BpfLinker,
+                Step::BrowserDriver
+            ]
         ));
     }
 
@@ -265,6 +317,7 @@ mod tests {
             },
             clippy: true,
             llvm: true,
+            browser_driver: true,
             apt: false,
             root: false,
             ..fresh()
@@ -279,6 +332,7 @@ mod tests {
                 compilers: vec![compiler(Origin::Nightly("nightly".into()), 23)],
                 linker: linker(None),
             },
+            browser_driver: true,
             ..fresh()
         };
         assert_eq!(wanted(&machine), []);
@@ -304,6 +358,7 @@ mod tests {
                 linker: linker(Some(19)),
             },
             llvm: true,
+            browser_driver: true,
             ..fresh()
         };
         assert_eq!(wanted(&machine), [Step::BpfLinker]);

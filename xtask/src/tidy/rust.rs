@@ -32,6 +32,11 @@ pub(super) fn check(text: &str) -> Vec<Problem> {
     problems
 }
 
+/// Places that say `unsafe`: blocks, functions, implementations.
+pub(super) fn unsafe_places(text: &str) -> usize {
+    text.lines().filter(|line| has_unsafe(&code_of(line))).count()
+}
+
 /// The line without strings and line comments. A string over several lines is taken for code, which has been enough.
 fn code_of(line: &str) -> String {
     let mut code = String::with_capacity(line.len());

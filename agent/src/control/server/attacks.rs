@@ -47,14 +47,7 @@ pub(super) async fn attack(State(handle): State<Handle>, Path(number): Path<u64>
 }
 
 pub(super) async fn report(State(handle): State<Handle>, Path(number): Path<u64>) -> Answer<Report> {
-    let attack = ask(&handle.history, move |reader| reader.attack(number)).await?;
-    let attack = attack.ok_or_else(|| view::no_such_attack(number))?;
-    let commands = handle.journal(report::commands_of(&attack)).await?;
-    let captures = report::captures(&handle.snapshot().config.state_directory, &attack);
-    let made = ask(&handle.history, move |reader| {
-        report::gather(reader, attack, commands, captures)
-    });
-    Ok(Json(made.await?))
+    Ok(Json(handle.report(number).await?))
 }
 
 pub(super) async fn events(State(handle): State<Handle>, Asked(query): Asked<EventsQuery>) -> Answer<Vec<EventView>> {
@@ -189,7 +182,7 @@ async fn ended(snapshots: &mut watch::Receiver<Arc<Snapshot>>) {
     while snapshots.changed().await.is_ok() {}
 }
 
-async fn ask<T: Send + 'static>(
+pub(super) async fn ask<T: Send + 'static>(
     history: &History,
     question: impl FnOnce(&Reader<'_>) -> Result<T, LedgerError> + Send + 'static,
 ) -> Result<T, Failure> {
@@ -200,6 +193,26 @@ async fn ask<T: Send + 'static>(
 }
 
 impl Handle {
+    /// The post-mortem of an attack.
+    ///
+    /// # Errors
+    /// If there is no such attack, or the history cannot be read.
+    pub async fn report(&self, number: u64) -> Result<Report, Refusal> {
+        let told = |error: LedgerError| Refusal::failed(error.to_string());
+        let attack = self
+            .history
+            .ask(move |reader| reader.attack(number))
+            .await
+            .map_err(told)?;
+        let attack = attack.ok_or_else(|| view::no_such_attack(number))?;
+        let commands = self.journal(report::commands_of(&attack)).await?;
+        let captures = report::captures(&self.snapshot().config.state_directory, &attack);
+        let made = self
+            .history
+            .ask(move |reader| report::gather(reader, attack, commands, captures));
+        made.await.map_err(told)
+    }
+
     async fn journal(&self, span: (jiff::Timestamp, jiff::Timestamp)) -> Result<Vec<JournalEntry>, Refusal> {
         let (answer, answered) = oneshot::channel();
         self.send(Message::Journal {

@@ -3,8 +3,9 @@
 use std::{convert::Infallible, time::Duration};
 
 use axum::{
+    Extension,
     body::Body as Content,
-    extract::{ConnectInfo, State},
+    extract::State,
     http::header::CONTENT_TYPE,
     response::{IntoResponse as _, Response},
 };
@@ -16,7 +17,7 @@ use crate::{
     control::{
         api::{CaptureLine, CaptureRequest},
         error::Failure,
-        peer::Peer,
+        peer::Actor,
     },
     decide::Refusal,
     snapshot::Snapshot,
@@ -31,7 +32,7 @@ const WAITING: usize = 256;
 
 pub(super) async fn capture(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<CaptureRequest>,
 ) -> Result<Response, Failure> {
     let wish = wish(&request, &handle.snapshot())?;

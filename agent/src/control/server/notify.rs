@@ -1,14 +1,11 @@
 //! Answers about who is notified.
 
-use axum::{
-    Json,
-    extract::{ConnectInfo, State},
-};
+use axum::{Extension, Json, extract::State};
 
 use super::{Answer, Body, Handle};
 use crate::control::{
     api::{EndpointView, TestRequest, TestView},
-    peer::Peer,
+    peer::Actor,
 };
 
 pub(super) async fn endpoints(State(handle): State<Handle>) -> Json<Vec<EndpointView>> {
@@ -17,7 +14,7 @@ pub(super) async fn endpoints(State(handle): State<Handle>) -> Json<Vec<Endpoint
 
 pub(super) async fn test(
     State(handle): State<Handle>,
-    ConnectInfo(Peer(actor)): ConnectInfo<Peer>,
+    Extension(Actor(actor)): Extension<Actor>,
     Body(request): Body<TestRequest>,
 ) -> Answer<Vec<TestView>> {
     tracing::info!(

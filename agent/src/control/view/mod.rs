@@ -2,24 +2,32 @@
 
 mod attacks;
 mod detection;
+mod fleet;
 mod groups;
 mod large;
+mod overview;
+mod reach;
 mod rungs;
 mod safe;
 mod talkers;
 mod thresholds;
+mod upstream;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 pub use attacks::{attack, events, latest_attacks, no_such_attack, wanted};
+pub use fleet::{decisions_by_kind, fleet, fleet_top, nodes};
 use groups::groups_verifying;
 pub use groups::{groups, groups_of_kernel};
 pub use large::{large_lists, large_lists_of_kernel};
+pub use overview::{address, overview, suffers};
+pub use reach::reach;
 use rungs::{rung_since, verifying};
 pub use rungs::{rungs, rungs_of_kernel};
 pub use safe::safe;
 pub use talkers::{prefixes, sources};
 pub use thresholds::{threshold, thresholds};
+pub use upstream::upstream;
 
 use super::api::{
     AddressStatsView, BlackholeView, DaemonView, EntryView, LedgerView, ListView, ListenersView, ModeView, OriginView,
@@ -27,22 +35,26 @@ use super::api::{
 };
 use crate::{
     clock::Now,
-    decide::{KernelState, Refusal, standing::rung},
+    decide::{
+        KernelState, Refusal,
+        standing::{rung, stands},
+    },
     detect::{AddressMeter, Meter, by_action, syns},
     headers,
     host::Sysctls,
     ladder::Rung,
     overrides::{Origin, Overrides},
+    privileges,
     snapshot::Snapshot,
     tables::{Counts, KernelTables, ListAction, Listener, MonotonicNs, Sample},
 };
 
 /// Actor of what the configuration file says.
-const CONFIGURATION: &str = "configuration";
+pub const CONFIGURATION: &str = "configuration";
 /// Prefixes that the status names.
 const BUSIEST: usize = 3;
 /// Actor of what only the kernel was asked about.
-const UNKNOWN: &str = "unknown";
+pub const UNKNOWN: &str = "unknown";
 
 fn origin(origin: &Origin) -> OriginView {
     OriginView {
@@ -200,7 +212,10 @@ fn address_stats(found: &AddressMeter, snapshot: &Snapshot) -> AddressStatsView 
         address: found.address,
         limit: state.map(|state| state.limit),
         vectors: state.map(|state| state.vectors),
-        rung: state.map(|state| rung(state, found.verify, snapshot.now.mono).name().to_owned()),
+        rung: state.map(|state| {
+            let stands = stands(state, found.verify, &snapshot.overrides, snapshot.now.mono);
+            stands.name().to_owned()
+        }),
         rung_since: state.and_then(|state| rung_since(state, found.verify, &snapshot.overrides, snapshot.now)),
         method: state.map(|state| state.ladder.method),
         local: state.is_some_and(|state| state.local),
@@ -244,6 +259,7 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
             healthy: problem.is_none(),
             problem,
         },
+        privileges: privileges::outcome(),
     };
     let over_rate = snapshot
         .meter
@@ -254,6 +270,7 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
         daemon: Some(daemon),
         mode: mode(snapshot),
         interfaces: snapshot.links.to_vec(),
+        unprotected: snapshot.unprotected.clone(),
         over_rate: over_rate.filter_map(|found| found.address).collect(),
         rates: Some(rates(
             &snapshot.meter.protected_delta(),
@@ -264,6 +281,7 @@ pub fn status(snapshot: &Snapshot) -> StatusView {
         sources: Some(talkers::all(snapshot)),
         busiest: talkers::busiest(snapshot, BUSIEST),
         lists: large_lists(snapshot),
+        fleet: snapshot.config.fleet.is_some().then(|| fleet(snapshot)),
         detection: Some(detection::detection(&snapshot.detection)),
         groups_verifying: groups_verifying(&snapshot.kernel, &snapshot.meter, snapshot.now),
         maps: snapshot.fills.to_vec(),
@@ -316,6 +334,7 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
             set_by: None,
         },
         interfaces: Vec::new(),
+        unprotected: Vec::new(),
         protected: kernel.addresses.len(),
         blackholed: blackholed.map(|state| state.address).collect(),
         over_rate: Vec::new(),
@@ -325,6 +344,7 @@ fn kernel_status(kernel: &KernelState, now: Now) -> StatusView {
         allowed: count(ListAction::Allow),
         blocked: count(ListAction::Block),
         lists: Vec::new(),
+        fleet: None,
         detection: None,
         rates: None,
         sources: None,

@@ -9,7 +9,7 @@ use crate::{
     decide::{
         KernelState, Refusal,
         ladder::Automatic,
-        standing::{in_verify, rung},
+        standing::{in_verify, rung, stands},
     },
     detect::{AddressMeter, Meter, syns},
     ladder::Rung,
@@ -21,35 +21,39 @@ use crate::{
 /// Every address with its rung, how it came there, and what happens to it.
 #[must_use]
 pub fn rungs(snapshot: &Snapshot) -> Vec<RungView> {
+    let metered = by_address(&snapshot.meter);
+    let states = snapshot.kernel.addresses.values();
+    states
+        .map(|state| rung_view(state, metered.get(&state.address).copied(), snapshot))
+        .collect()
+}
+
+/// One address with its rung.
+pub(super) fn rung_view(state: &AddressState, found: Option<&AddressMeter>, snapshot: &Snapshot) -> RungView {
     let meter = &snapshot.meter;
-    let metered = by_address(meter);
-    let view = |state: &AddressState| {
-        let found = metered.get(&state.address);
-        RungView {
-            automatic: snapshot
-                .watched
-                .get(&state.address)
-                .and_then(|watched| watched.automatic.as_ref())
-                .map(|automatic| view_of(automatic, snapshot.now)),
-            highest: snapshot
-                .config
-                .protected
-                .get(&state.address)
-                .map_or(state.ladder.most, |protected| protected.ladder.highest),
-            syn_pps: found.map(|found| meter.per_second(syns(&found.delta))),
-            handshakes_pps: found
-                .filter(|_| state.local)
-                .map(|found| meter.per_second(found.handshakes_delta)),
-            ..rung_of(
-                state,
-                found.and_then(|found| found.verify),
-                &snapshot.overrides,
-                CONFIGURATION,
-                snapshot.now,
-            )
-        }
-    };
-    snapshot.kernel.addresses.values().map(view).collect()
+    RungView {
+        automatic: snapshot
+            .watched
+            .get(&state.address)
+            .and_then(|watched| watched.automatic.as_ref())
+            .map(|automatic| view_of(automatic, snapshot.now)),
+        highest: snapshot
+            .config
+            .protected
+            .get(&state.address)
+            .map_or(state.ladder.most, |protected| protected.ladder.highest),
+        syn_pps: found.map(|found| meter.per_second(syns(&found.delta))),
+        handshakes_pps: found
+            .filter(|_| state.local)
+            .map(|found| meter.per_second(found.handshakes_delta)),
+        ..rung_of(
+            state,
+            found.and_then(|found| found.verify),
+            &snapshot.overrides,
+            CONFIGURATION,
+            snapshot.now,
+        )
+    }
 }
 
 /// The same while the daemon is dead: who forced a rung is not known.
@@ -67,7 +71,7 @@ pub fn rungs_of_kernel(tables: &dyn KernelTables, now: Now) -> Result<Vec<RungVi
     Ok(kernel.addresses.values().map(view).collect())
 }
 
-fn by_address(meter: &Meter) -> HashMap<IpAddr, &AddressMeter> {
+pub(super) fn by_address(meter: &Meter) -> HashMap<IpAddr, &AddressMeter> {
     meter
         .addresses
         .iter()
@@ -82,12 +86,17 @@ fn rung_of(
     otherwise: &str,
     now: Now,
 ) -> RungView {
-    let in_force = rung(state, verify, now.mono);
+    let in_force = stands(state, verify, overrides, now.mono);
     let by_ladder = overrides.taken.contains_key(&state.address) && !overrides.rungs.contains_key(&state.address);
-    let forced = state.rung.filter(|forced| forced.at(now.mono).is_some() && !by_ladder);
-    let forced = forced.map(|forced| {
-        let asked = overrides.rungs.get(&state.address);
-        asked.map_or_else(|| nobody(otherwise, forced.until, now), |asked| origin(&asked.origin))
+    let by_hand = overrides.rungs.get(&state.address);
+    let in_kernel = state.rung.filter(|forced| forced.at(now.mono).is_some() && !by_ladder);
+    // What a person put on `upstream` is a blackhole in the kernel.
+    let above = by_hand
+        .filter(|_| in_force == Rung::Upstream)
+        .map(|asked| origin(&asked.origin));
+    let forced = above.or_else(|| {
+        let otherwise = |until| nobody(otherwise, until, now);
+        in_kernel.map(|forced| by_hand.map_or_else(|| otherwise(forced.until), |asked| origin(&asked.origin)))
     });
     RungView {
         address: state.address,
@@ -128,7 +137,8 @@ pub(super) fn rung_since(
     let taken = || overrides.taken.get(&state.address).map(|taken| taken.origin.since);
     if rung(state, verify, now.mono) == Rung::Blackhole {
         let by_hand = overrides.blackholes.get(&state.address);
-        return by_hand.map(|hole| hole.origin.since).or_else(taken);
+        let above = || overrides.rungs.get(&state.address).map(|forced| forced.origin.since);
+        return by_hand.map(|hole| hole.origin.since).or_else(above).or_else(taken);
     }
     if state.rung.and_then(|forced| forced.at(now.mono)).is_some() {
         let by_hand = overrides.rungs.get(&state.address);

@@ -7,11 +7,11 @@ use ipnet::IpNet;
 use super::not_protected;
 use crate::{
     config::prefix,
-    control::api::{SafeAddressView, SafeView},
+    control::api::{SafeAddressView, SafeFleetView, SafeView},
     decide::{
         Refusal,
-        safe::{Answer, Case, judge},
-        standing::rung,
+        safe::{Answer, Case, Others, judge},
+        standing::stands,
     },
     snapshot::Snapshot,
 };
@@ -49,6 +49,11 @@ pub fn safe(snapshot: &Snapshot, target: &str) -> Result<SafeView, Refusal> {
     })
 }
 
+/// The answer for one protected address.
+pub(super) fn safe_address(snapshot: &Snapshot, address: IpAddr) -> SafeAddressView {
+    view(&answer(snapshot, address))
+}
+
 fn answers(snapshot: &Snapshot, net: IpNet) -> Vec<Answer> {
     let inside = snapshot.kernel.addresses.range(net.network()..=net.broadcast());
     inside.map(|(address, _)| answer(snapshot, *address)).collect()
@@ -65,9 +70,32 @@ fn answer(snapshot: &Snapshot, address: IpAddr) -> Answer {
     judge(&Case {
         now: snapshot.now,
         address,
-        rung: rung(state, verify, snapshot.now.mono),
+        rung: stands(state, verify, &snapshot.overrides, snapshot.now.mono),
         watched: snapshot.watched.get(&address),
         cooldown: policy.unwrap_or_default().calm,
+        others: others(snapshot, address),
+    })
+}
+
+fn others(snapshot: &Snapshot, address: IpAddr) -> Others {
+    let fleet = &snapshot.fleet;
+    if !fleet.is_on() {
+        return Others::default();
+    }
+    let state = &snapshot.kernel.addresses[&address];
+    Others {
+        elsewhere: fleet.elsewhere(address),
+        threshold: Some(f64::from(state.limit.syn_rate.per_second())),
+        is_cut_off: !fleet.is_up(),
+    }
+}
+
+fn fleet_view(others: &Others) -> Option<SafeFleetView> {
+    others.threshold.map(|_| SafeFleetView {
+        cut_off: others.is_cut_off,
+        unproven_pps: others.elsewhere.unproven,
+        nodes: others.elsewhere.nodes,
+        attacked_nodes: others.elsewhere.attacked,
     })
 }
 
@@ -81,5 +109,6 @@ fn view(answer: &Answer) -> SafeAddressView {
         seconds_since_excess: answer.since_excess.map(|since| since.as_secs_f64()),
         cooldown_left_seconds: Duration::as_secs_f64(&answer.cooldown_left),
         attack: answer.attack,
+        fleet: fleet_view(&answer.others),
     }
 }

@@ -107,7 +107,7 @@ pub struct Watched {
 }
 
 /// Every address that is not at rest.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ladder {
     climbs: BTreeMap<IpAddr, Climb>,
     /// Rungs above or below `limit` that were told.
@@ -314,6 +314,7 @@ impl<'a> Around<'a> {
             address,
             own,
             cause,
+            elsewhere: view.tick.elsewhere.get(&address).copied().unwrap_or_default(),
             attack,
             saturated: view.saturated.then_some(&view.tick.host),
             total_pps: self.total_pps,

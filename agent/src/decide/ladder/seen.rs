@@ -6,6 +6,7 @@ use crate::{
     clock::Now,
     config::ladder::LadderPolicy,
     detect::{Attack, AttackVector, HostObservation, Observation},
+    fleet::Elsewhere,
     ladder::{Method, Rung},
     overrides::Origin,
 };
@@ -37,6 +38,8 @@ pub(super) struct Seen<'a> {
     pub(super) own: &'a Observation,
     /// What the attack is on: the address, or its group.
     pub(super) cause: &'a Observation,
+    /// What arrives for it at the other nodes.
+    pub(super) elsewhere: Elsewhere,
     /// The attack that goes on.
     pub(super) attack: Option<&'a Attack>,
     /// The host, while it loses packets.
@@ -57,7 +60,7 @@ impl Seen<'_> {
     }
 
     /// It is not calm: half a SYN rate arrives while an attack goes on, or the whole of it anyhow, or the attack goes on by
-    /// something else than SYNs. Without an attack half a rate may be everyday life, which must not hold an address up.
+    /// something else than SYNs, or at all nodes together. Without an attack half a rate may be everyday life, which must not hold an address up.
     pub(super) fn is_busy(&self) -> bool {
         let over = |seen: &Observation, share: f64| {
             let rate = seen.standing.syn_threshold;
@@ -66,7 +69,10 @@ impl Seen<'_> {
         match self.attack {
             None => over(self.own, 1.0),
             Some(_) => {
-                over(self.own, CALM_SHARE) || over(self.cause, CALM_SHARE) || self.cause.rates.over_vectors > 0.0
+                over(self.own, CALM_SHARE)
+                    || over(self.cause, CALM_SHARE)
+                    || self.cause.rates.over_vectors > 0.0
+                    || self.in_fleet().is_some()
             }
         }
     }
@@ -93,8 +99,8 @@ impl Seen<'_> {
             Rung::Blackhole => Rung::Upstream,
             Rung::Upstream => return None,
         };
-        // The kernel side goes to verify by itself, unless it is only said.
-        let by_kernel = next == Rung::Verify && !self.policy.is_only_said(next);
+        // The kernel side goes to verify by itself, unless it is only said, or what it would go by arrives at other nodes.
+        let by_kernel = next == Rung::Verify && !self.policy.is_only_said(next) && self.thin().is_none();
         (!by_kernel && next <= self.most()).then_some(next)
     }
 
@@ -102,7 +108,7 @@ impl Seen<'_> {
     pub(super) fn needs(&self, rung: Rung, hurt: bool) -> Option<Arc<str>> {
         match rung {
             Rung::Observe | Rung::Limit => None,
-            Rung::Verify => self.over_rate(),
+            Rung::Verify => self.over_rate().or_else(|| self.thin()),
             Rung::Known => self.beyond_answers(hurt).or_else(|| self.saturates()),
             Rung::Blackhole | Rung::Upstream => self.saturates(),
         }
@@ -120,6 +126,31 @@ impl Seen<'_> {
             )
             .into(),
         )
+    }
+
+    /// SYNs per second at all nodes, while an attack goes on that is fleet-wide and they are half of its rate or more.
+    fn in_fleet(&self) -> Option<f64> {
+        self.attack?.fleet?;
+        let rate = self.own.standing.syn_threshold?;
+        let sum = arriving(self.own) + self.elsewhere.unproven;
+        (self.elsewhere.unproven > 0.0 && sum >= rate * CALM_SHARE).then_some(sum)
+    }
+
+    /// Too few arrive here for the kernel side to see an excess, and too many at all nodes. Where sources cannot prove themselves,
+    /// verify would keep all strangers out, for what this node stands.
+    fn thin(&self) -> Option<Arc<str>> {
+        let sum = self.in_fleet().filter(|_| self.proves != Method::Drop)?;
+        let here = arriving(self.own);
+        let rate = self.own.standing.syn_threshold?;
+        (here < rate).then(|| {
+            format!(
+                "thin here ({} SYNs/s), {} SYNs/s in the fleet, and its rate is {}/s",
+                whole(here),
+                whole(sum),
+                whole(rate)
+            )
+            .into()
+        })
     }
 
     fn beyond_answers(&self, hurt: bool) -> Option<Arc<str>> {

@@ -72,6 +72,11 @@ pub struct History {
 }
 
 impl History {
+    /// What is wrong with the file, if a newer agent wrote it.
+    pub(super) fn newer(directory: &Path) -> Option<String> {
+        open::newer(&KIND, directory)
+    }
+
     /// Opens `history.db` in a directory, or the best that can be had, and starts its thread.
     pub(super) fn open(directory: &Path, now: Timestamp) -> (Self, Numbers, Vec<String>) {
         let (opened, warnings) = open::open(&KIND, directory, now);
@@ -107,6 +112,12 @@ impl History {
             .chain(lost)
             .collect();
         (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// Records that were lost because the disk took none, since the start.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        lock(&self.health).lost
     }
 
     /// Gives something to be written. It never waits: where there is no room, it is lost and counted.

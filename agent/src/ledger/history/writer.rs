@@ -212,7 +212,7 @@ impl Writer {
         if self.waiting.is_empty() {
             return;
         }
-        let mut written = self.write();
+        let mut written = self.in_place().and_then(|()| self.write());
         if let Err(error) = &written
             && is_corrupt(error)
         {
@@ -239,6 +239,17 @@ impl Writer {
                 health.lost += u64::try_from(too_many).unwrap_or(u64::MAX);
             }
         }
+    }
+
+    /// Sees to it that the file is where people look for it.
+    fn in_place(&mut self) -> rusqlite::Result<()> {
+        if self.opened.is_in_place() {
+            return Ok(());
+        }
+        let outcome = self.opened.put_back(&KIND, Timestamp::now());
+        outcome.map_err(|problem| {
+            rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN), Some(problem))
+        })
     }
 
     fn write(&mut self) -> rusqlite::Result<()> {

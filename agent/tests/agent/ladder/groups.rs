@@ -57,6 +57,7 @@ fn all_addresses_of_a_group_climb_and_it_is_told_once() {
         rungs: BTreeSet::new(),
         peaks: Peaks::default(),
         impact_seconds: 0.0,
+        fleet: None,
     };
     let (mut now, mut told) = (noon(), Vec::new());
     for _ in 0..20 {
@@ -72,6 +73,7 @@ fn all_addresses_of_a_group_climb_and_it_is_told_once() {
         let mut subjects = members.to_vec();
         subjects.push(observation(group, 40_000.0, 10_000.0, Rung::Verify));
         let tick = Tick {
+            elsewhere: std::collections::BTreeMap::new(),
             at: now,
             seconds: TICK.as_secs_f64(),
             subjects,

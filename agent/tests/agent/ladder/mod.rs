@@ -1,6 +1,8 @@
 //! The ladder alone, under any traffic: it always comes down again, holds what it takes, does not flap, and never acts against
 //! a person or where it may only speak.
 
+mod exhaustive;
+mod fleet;
 mod groups;
 mod world;
 
@@ -353,6 +355,7 @@ fn an_address_that_is_no_more_protected_is_forgotten() {
     let kernel = world.kernel();
     assert!(!kernel.addresses.contains_key(&address(ADDRESS)));
     let tick = Tick {
+        elsewhere: std::collections::BTreeMap::new(),
         at: after(world.now, TICK),
         seconds: TICK.as_secs_f64(),
         subjects: Vec::new(),

@@ -11,6 +11,7 @@ use agent::{
         standing,
     },
     detect::{Attack, AttackVector, HostObservation, Observation, Peaks, Rates, Standing, Subject, Tick, What},
+    fleet::Elsewhere,
     overrides::{Change, Origin, Overrides, RungOverride},
     tables::{InVerify, Rung},
 };
@@ -50,11 +51,14 @@ pub(crate) const SATURATION: Traffic = Traffic {
 };
 
 /// One address, a kernel side that goes to verify by itself, and detection.
+#[derive(Clone)]
 pub(crate) struct World {
     pub(crate) config: Config,
     pub(crate) overrides: Overrides,
     pub(crate) ladder: Ladder,
     pub(crate) verify: Option<InVerify>,
+    /// What arrives at the other nodes.
+    pub(crate) elsewhere: Option<Elsewhere>,
     pub(crate) attack: Option<(Attack, Now)>,
     pub(crate) ids: u64,
     pub(crate) now: Now,
@@ -81,6 +85,7 @@ impl World {
             config,
             overrides,
             verify: None,
+            elsewhere: None,
             attack: None,
             ids: 0,
             now: noon(),
@@ -116,6 +121,7 @@ impl World {
             ..Rates::default()
         };
         let tick = Tick {
+            elsewhere: self.elsewhere.iter().map(|there| (address(ADDRESS), *there)).collect(),
             at: self.now,
             seconds: TICK.as_secs_f64(),
             subjects: vec![Observation {
@@ -169,7 +175,8 @@ impl World {
     }
 
     pub(crate) fn detect(&mut self, traffic: Traffic) {
-        if traffic.syn >= THRESHOLD {
+        let there = self.elsewhere.map_or(0.0, |there| there.unproven);
+        if traffic.syn + there >= THRESHOLD {
             let id = self.ids + 1;
             let (attack, last) = self.attack.get_or_insert_with(|| {
                 let attack = Attack {
@@ -183,6 +190,7 @@ impl World {
                     rungs: BTreeSet::new(),
                     peaks: Peaks::default(),
                     impact_seconds: 0.0,
+                    fleet: self.elsewhere,
                 };
                 (attack, self.now)
             });

@@ -107,6 +107,7 @@ fn attack(number: u64) -> Event {
             syn: 400_000.0,
             packets: 410_000.0,
             delay_ms: 250,
+            elsewhere: None,
         },
     }
 }
