@@ -196,22 +196,24 @@ mod tests {
     const START: u64 = 5_000_000_000;
     const JIFFY_NS: u64 = 4_000_000;
 
-    /// Offers frames of these lengths by `cpus` CPUs with the given weights, `offered` units each second, on a clock of 4 ms
-    /// steps; returns the units that were admitted.
+    /// Offers frames of these lengths by CPUs with the given weights, `offered` units each second in all, on a clock of 4 ms
+    /// steps; returns the units that were admitted. What a CPU sends beyond its share of a step with a whole frame, it sends
+    /// less in the next: many CPUs with small shares do not add up to more than is offered.
     fn admitted(limit: CostLimit, offered: u64, seconds: u64, weights: &[u64], lengths: &[u32]) -> u64 {
         let shared = AtomicU64::new(0);
         let mut credits = vec![0u32; weights.len()];
         let mut dry = vec![0u64; weights.len()];
+        let mut owed = vec![0i64; weights.len()];
         let total: u64 = weights.iter().sum();
         let (mut admitted, mut turn) = (0, 0);
         for tick in 0..seconds * 250 {
             let now = START + tick * JIFFY_NS;
             for (cpu, weight) in weights.iter().enumerate() {
-                let mut left = offered / 250 * weight / total;
-                while left > 0 {
+                owed[cpu] += (offered / 250 * weight / total) as i64;
+                while owed[cpu] > 0 {
                     let cost = lengths[turn % lengths.len()];
                     turn += 1;
-                    left = left.saturating_sub(u64::from(cost));
+                    owed[cpu] -= i64::from(cost);
                     if now < dry[cpu] {
                         continue;
                     }
