@@ -8,10 +8,10 @@ use xtask::bpf::{self, Facts, Origin};
 use super::browser;
 use crate::run;
 
-/// A program that a task or a test runs.
+/// What a task or a test runs or reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Tool {
-    /// Its name, looked for on PATH and in the directories for administrators.
+    /// A program's name, looked for on PATH and in the directories for administrators; or a file's whole path.
     pub(crate) program: &'static str,
     /// The Debian package that has it.
     pub(crate) package: &'static str,
@@ -22,7 +22,12 @@ pub(crate) struct Tool {
 impl Tool {
     /// Whether it is not there.
     pub(crate) fn is_missing(&self) -> bool {
-        bpf::find_program(self.program).is_none()
+        let file = Path::new(self.program);
+        if file.is_absolute() {
+            !file.is_file()
+        } else {
+            bpf::find_program(self.program).is_none()
+        }
     }
 }
 
@@ -52,6 +57,12 @@ const TOOLS: &[Tool] = &[
     tool("haproxy", "haproxy", "another server that many have"),
     tool("bird", "bird2", "routes for the network above"),
     tool("protoc", "protobuf-compiler", "compiles the client of etcd"),
+    // Debian's compiler only recommends them.
+    tool(
+        "/usr/include/google/protobuf/descriptor.proto",
+        "libprotobuf-dev",
+        "messages that the client of etcd is described with",
+    ),
     tool("etcd", "etcd-server", "the store of a fleet"),
     tool("etcdctl", "etcd-client", "what an operator asks it with"),
     tool("iptables", "iptables", "what users take against floods, for comparison"),
@@ -381,6 +392,18 @@ mod tests {
                 .to_string()
                 .contains("nginx: the server under attack")
         );
+    }
+
+    #[test]
+    fn programs_are_looked_for_on_the_path_and_files_where_they_are() {
+        for (what, is_missing) in [
+            ("sh", false),
+            ("no-such-program", true),
+            ("/proc/self/exe", false),
+            ("/proc/self/no-such-file", true),
+        ] {
+            assert_eq!(tool(what, "package", "reason").is_missing(), is_missing, "{what}");
+        }
     }
 
     #[test]
