@@ -1,4 +1,4 @@
-//! How much memory the allocator keeps.
+//! How much memory the allocator keeps, and how much of it is in use.
 
 /// Arenas of the whole process: as many as threads that allocate much at the same time.
 #[cfg(target_env = "gnu")]
@@ -13,5 +13,35 @@ pub fn share_arenas() {
     #[cfg(target_env = "gnu")]
     unsafe {
         nix::libc::mallopt(nix::libc::M_ARENA_MAX, ARENAS);
+    }
+}
+
+/// Bytes that are allocated and not freed, in all arenas and mappings (malloc's mallinfo2(3)); `None` where the allocator does not
+/// count. Resident memory also holds what was freed and is kept for later: this one tells a leak from that.
+pub fn allocated_bytes() -> Option<u64> {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: takes nothing, and returns numbers that it counted under the arenas' locks.
+        let info = unsafe { nix::libc::mallinfo2() };
+        u64::try_from(info.uordblks + info.hblkhd).ok()
+    }
+    #[cfg(not(target_env = "gnu"))]
+    None
+}
+
+#[cfg(all(test, target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_is_counted_and_what_is_freed_is_not() {
+        const MUCH: usize = 256 << 20;
+        let before = allocated_bytes().unwrap();
+        let held = vec![0u8; MUCH];
+        let with = allocated_bytes().unwrap();
+        drop(held);
+        let after = allocated_bytes().unwrap();
+        let half = MUCH as u64 / 2;
+        assert!(with > before + half && with > after + half, "{before}, {with}, {after}");
     }
 }

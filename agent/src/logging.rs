@@ -9,7 +9,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    config::file::{Log, LogFormat, LogLevel},
+    config::operation::{Log, LogFormat, LogLevel},
     engine::SetLogLevel,
 };
 

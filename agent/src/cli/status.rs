@@ -37,17 +37,7 @@ pub(super) async fn run(Args {}: Args, context: &Context) -> anyhow::Result<()> 
 
 fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     let mut lines = vec![("Agent", daemon(status)), ("Mode", mode::sentence(&status.mode))];
-    let interfaces: Vec<String> = status
-        .interfaces
-        .iter()
-        .map(|link| format!("{} ({})", link.interface, link.mode))
-        .collect();
-    let interfaces = if interfaces.is_empty() {
-        "none: nothing is protected".to_owned()
-    } else {
-        interfaces.join(", ")
-    };
-    lines.push(("Interfaces", interfaces));
+    lines.push(("Interfaces", interfaces(status)));
     let unprotected = status.unprotected.iter();
     lines.extend(unprotected.map(|off| {
         let since = say::instant(off.since);
@@ -69,16 +59,7 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     lines.push(("Over rate", say::some_of(&status.over_rate)));
     lines.push(("Verifying", say::some_of(&status.verifying)));
     if status.groups > 0 {
-        let verifying: Vec<String> = status.groups_verifying.iter().map(ToString::to_string).collect();
-        let verifying = if verifying.is_empty() {
-            "none over its SYN rate".to_owned()
-        } else {
-            format!(
-                "over their SYN rate, each SYN must prove itself: {}",
-                verifying.join(", ")
-            )
-        };
-        lines.push(("Groups", verifying));
+        lines.push(("Groups", verifying_groups(status)));
     }
     lines.push(("Blackholed", say::some_of(&status.blackholed)));
     lines.push((
@@ -93,15 +74,7 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
         lines.push(("From", sources::all(all)));
     }
     if !status.busiest.is_empty() {
-        let busiest = status.busiest.iter().map(|view| {
-            format!(
-                "{} ({} packets/s, {})",
-                view.prefix,
-                print::rate(view.traffic.packets_pps),
-                print::share(view.traffic.share)
-            )
-        });
-        lines.push(("Busiest", busiest.collect::<Vec<_>>().join(", ")));
+        lines.push(("Busiest", busiest(status)));
     }
     if let Some(daemon) = &status.daemon {
         let health = daemon.ledger.problem.as_deref().unwrap_or("healthy");
@@ -117,6 +90,40 @@ fn lines(status: &StatusView) -> Vec<(&'static str, String)> {
     );
     lines.extend(status.warnings.iter().map(|warning| ("Warning", warning.clone())));
     lines
+}
+
+fn interfaces(status: &StatusView) -> String {
+    if status.interfaces.is_empty() {
+        return "none: nothing is protected".to_owned();
+    }
+    let attached = status.interfaces.iter();
+    let named: Vec<String> = attached
+        .map(|link| format!("{} ({})", link.interface, link.mode))
+        .collect();
+    named.join(", ")
+}
+
+fn verifying_groups(status: &StatusView) -> String {
+    if status.groups_verifying.is_empty() {
+        return "none over its SYN rate".to_owned();
+    }
+    let verifying: Vec<String> = status.groups_verifying.iter().map(ToString::to_string).collect();
+    format!(
+        "over their SYN rate, each SYN must prove itself: {}",
+        verifying.join(", ")
+    )
+}
+
+fn busiest(status: &StatusView) -> String {
+    let prefixes = status.busiest.iter().map(|view| {
+        format!(
+            "{} ({} packets/s, {})",
+            view.prefix,
+            print::rate(view.traffic.packets_pps),
+            print::share(view.traffic.share)
+        )
+    });
+    prefixes.collect::<Vec<_>>().join(", ")
 }
 
 fn detected(detection: &DetectionView) -> Vec<(&'static str, String)> {

@@ -3,18 +3,71 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    ConfigFile, Problem,
-    file::GroupSection,
-    prefix,
+    ConfigFile, Problem, prefix,
     resolve::{ProtectedAddress, quoted},
-    units::Burst,
+    units::{Burst, Rate},
 };
 use crate::{
     lists,
-    tables::{Limit, Vectors},
+    tables::Limit,
+    vectors::{VectorRates, Vectors},
 };
+
+/// Budgets that the addresses of a prefix share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct GroupSection {
+    /// The prefix; at least one protected address must lie in it, and no other group overlap it.
+    #[schemars(extend("examples" = ["203.0.113.0/24"]))]
+    pub prefix: String,
+    /// SYNs per second to all its addresses together. Above it, every SYN to any of them must prove
+    /// its source, as above an address's own rate. No limit when left out.
+    #[schemars(extend("examples" = ["200k/s"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_rate: Option<Rate>,
+    /// SYNs at once above that rate; a second's worth when left out.
+    #[schemars(extend("examples" = ["200k"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub syn_burst: Option<Burst>,
+    /// UDP to all its addresses together. Here and below: no limit when left out.
+    #[schemars(extend("examples" = [{"packets": "200k/s", "bits": "2G/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub udp: VectorRates,
+    /// ICMP to all its addresses together.
+    #[schemars(extend("examples" = [{"packets": "1k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub icmp: VectorRates,
+    /// Other protocols to all its addresses together.
+    #[schemars(extend("examples" = [{"packets": "10k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub other: VectorRates,
+    /// Fragments to all its addresses together.
+    #[schemars(extend("examples" = [{"packets": "10k/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub fragments: VectorRates,
+    /// TCP other than SYNs to all its addresses together, see thresholds.tcp.
+    #[schemars(extend("examples" = [{"packets": "2M/s"}]))]
+    #[serde(default, skip_serializing_if = "VectorRates::is_unlimited")]
+    pub tcp: VectorRates,
+}
+
+impl GroupSection {
+    /// The rates of vectors.
+    #[must_use]
+    pub const fn vectors(&self) -> Vectors {
+        Vectors {
+            udp: self.udp,
+            icmp: self.icmp,
+            other: self.other,
+            fragments: self.fragments,
+            tcp: self.tcp,
+        }
+    }
+}
 
 /// The budgets of one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

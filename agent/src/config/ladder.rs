@@ -45,10 +45,6 @@ pub struct LadderSection {
     pub upstream: UpstreamStep,
 }
 
-const fn span(secs: u64) -> Span {
-    Span::from_secs(secs).expect("defaults are in range")
-}
-
 /// The three steps differ in their defaults only, and the example shows each with its own.
 macro_rules! step {
     ($name:ident, $what:literal, $after:literal, $hold:literal) => {
@@ -66,8 +62,8 @@ macro_rules! step {
         impl Default for $name {
             fn default() -> Self {
                 Self {
-                    after: span($after),
-                    hold: span($hold),
+                    after: Span::constant($after),
+                    hold: Span::constant($hold),
                 }
             }
         }
@@ -92,9 +88,9 @@ impl Default for LadderSection {
         Self {
             highest: HighestRung::Verify,
             dry_run: Vec::new(),
-            calm: span(30),
-            hold_max: span(1_800),
-            ttl: span(300),
+            calm: Span::constant(30),
+            hold_max: Span::constant(1_800),
+            ttl: Span::constant(300),
             known: KnownStep::default(),
             blackhole: BlackholeStep::default(),
             upstream: UpstreamStep::default(),
@@ -200,7 +196,7 @@ impl Default for LadderPolicy {
     fn default() -> Self {
         Self::of(
             &LadderSection::default(),
-            super::file::Verify::default().hold.duration(),
+            super::thresholds::Verify::default().hold.duration(),
         )
     }
 }

@@ -4,11 +4,12 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::Url;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use xdp_common::list_table::NAME_MAX;
 
 use super::{
     Problem,
-    file::ListSection,
     resolve::quoted,
     units::{Span, Ttl},
 };
@@ -17,6 +18,63 @@ use crate::tables::ListAction;
 /// Lists at most: a number stays with its list for as long as it is there, and one that comes needs a number that no table has
 /// any more.
 const MOST: usize = 100;
+
+/// One large list of sources.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ListSection {
+    /// Name, by which counters and commands know it: at most 32 of a-z, 0-9, "-", "_" and ".".
+    #[schemars(extend("examples" = ["drop"]))]
+    pub name: String,
+    /// Where it is read from: the path of a file, or a URL that begins with https:// or http://. One
+    /// address or prefix a line, with comments behind # or ;, or one JSON object a line, with the
+    /// prefix under "prefix", "cidr", "network" or "ip".
+    #[schemars(extend("examples" = ["https://www.spamhaus.org/drop/drop_v4.json"]))]
+    pub from: String,
+    /// "block" drops what comes from there, "allow" lets it pass whatever else holds.
+    #[schemars(extend("examples" = ["block"]))]
+    pub action: ListAction,
+    /// It is read anew so often: 1s to 20d. Until that succeeds, the last good version stays.
+    #[schemars(extend("examples" = ["1h"]))]
+    #[serde(default = "ListSection::refresh")]
+    pub refresh: Span,
+    /// It ends when it could not be read for so long: a duration, or "never".
+    #[schemars(extend("examples" = ["7d"]))]
+    #[serde(default = "ListSection::ttl")]
+    pub ttl: Ttl,
+    /// It ends at this time, whatever was read.
+    #[schemars(extend("examples" = ["2030-01-01T00:00:00Z"]))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// A version with more lines than this that are no prefix is refused, and the last good one
+    /// stays.
+    #[schemars(extend("examples" = [0]))]
+    #[serde(default)]
+    pub max_invalid: u32,
+    /// It may hold more than half of the Internet, as one of "everybody but us" does. A version of
+    /// another list that does is refused, and the last good one stays.
+    #[schemars(extend("examples" = [false]))]
+    #[serde(default)]
+    pub wide: bool,
+    /// Reading it may take so long: 1s to 1h.
+    #[schemars(extend("examples" = ["30s"]))]
+    #[serde(default = "ListSection::timeout")]
+    pub timeout: Span,
+}
+
+impl ListSection {
+    const fn refresh() -> Span {
+        Span::constant(3_600)
+    }
+
+    const fn ttl() -> Ttl {
+        Ttl::Never
+    }
+
+    const fn timeout() -> Span {
+        Span::constant(30)
+    }
+}
 
 /// Where a list is read from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -122,18 +122,13 @@ pub struct NotifySection {
     pub labels: BTreeMap<String, String>,
 }
 
-/// A span that is a constant of this file.
-const fn span(secs: u64) -> Span {
-    Span::from_secs(secs).expect("defaults are in range")
-}
-
 impl NotifySection {
     const fn severity() -> Severity {
         Severity::Warning
     }
 
     const fn timeout() -> Span {
-        span(10)
+        Span::constant(10)
     }
 
     const fn retries() -> u32 {
@@ -145,7 +140,7 @@ impl NotifySection {
     }
 
     const fn repeat_after() -> Span {
-        span(60)
+        Span::constant(60)
     }
 }
 
@@ -301,7 +296,7 @@ impl Section<'_> {
             retries: section.retries,
             queue: section.queue as usize,
             repeat_after: section.repeat_after.duration(),
-            resend: section.resend.unwrap_or(span(60)).duration(),
+            resend: section.resend.unwrap_or(Span::constant(60)).duration(),
             labels: section.labels.clone(),
         }
     }

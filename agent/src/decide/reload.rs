@@ -6,7 +6,7 @@ use serde::Serialize;
 use xdp_common::Vector;
 
 use crate::{
-    config::{Config, groups::Group, ladder::LadderPolicy, prefix},
+    config::{Config, captures::Captures, groups::Group, ladder::LadderPolicy, prefix},
     ladder::{MethodChoice, Rung},
 };
 
@@ -50,13 +50,9 @@ pub fn difference(old: &Config, new: &Config) -> Difference {
 
 /// Keys whose value is one.
 fn keys(old: &Config, new: &Config, note: &mut impl FnMut(&str, String, String)) {
-    note("mode", old.mode.to_string(), new.mode.to_string());
-    note("block_ttl", old.block_ttl.to_string(), new.block_ttl.to_string());
-    note(
-        "thresholds.address",
-        old.address_limit.to_string(),
-        new.address_limit.to_string(),
-    );
+    for (key, text) in KEYS {
+        note(key, text(old), text(new));
+    }
     for vector in Vector::ALL {
         note(
             &format!("thresholds.{}", vector.name()),
@@ -64,73 +60,41 @@ fn keys(old: &Config, new: &Config, note: &mut impl FnMut(&str, String, String))
             new.vectors.of(vector).to_string(),
         );
     }
-    note(
-        "amplification",
-        old.amplification.to_string(),
-        new.amplification.to_string(),
-    );
-    note(
-        "resolvers (resolv.conf)",
-        format!("{:?}", old.resolvers),
-        format!("{:?}", new.resolvers),
-    );
-    note(
-        "thresholds.source",
-        old.source_limit.to_string(),
-        new.source_limit.to_string(),
-    );
-    note(
-        "samples.per_second",
-        old.samples_per_second.to_string(),
-        new.samples_per_second.to_string(),
-    );
-    let captures = |config: &Config| {
-        let bounds = &config.captures;
-        format!(
-            "{} headers, {} files, {} MiB",
-            bounds.headers, bounds.files, bounds.mebibytes
-        )
-    };
-    note("captures", captures(old), captures(new));
-    note(
-        "poll.interval",
-        old.poll_interval.to_string(),
-        new.poll_interval.to_string(),
-    );
-    note(
-        "log.level",
-        format!("{:?}", old.log.level).to_lowercase(),
-        format!("{:?}", new.log.level).to_lowercase(),
-    );
     for ((key, old), (_, new)) in old.detect.named().into_iter().zip(new.detect.named()) {
         note(key, old, new);
     }
-    note("verify.hold", old.verify.hold.to_string(), new.verify.hold.to_string());
-    note(
-        "verify.answers_per_second",
-        old.verify.answers_per_second.to_string(),
-        new.verify.answers_per_second.to_string(),
-    );
-    note(
-        "verify.known_for",
-        old.verify.known_for.to_string(),
-        new.verify.known_for.to_string(),
-    );
-    note(
-        "verify.method",
-        old.verify.method.to_string(),
-        new.verify.method.to_string(),
-    );
-    note(
-        "verify.set_sysctls",
-        old.verify.set_sysctls.to_string(),
-        new.verify.set_sysctls.to_string(),
-    );
-    note(
-        "page.hosts",
-        format!("{:?}", old.page.hosts),
-        format!("{:?}", new.page.hosts),
-    );
+}
+
+/// How a key's value is told.
+type Told = fn(&Config) -> String;
+
+/// Keys that have one value.
+const KEYS: [(&str, Told); 16] = [
+    ("mode", |config| config.mode.to_string()),
+    ("block_ttl", |config| config.block_ttl.to_string()),
+    ("thresholds.address", |config| config.address_limit.to_string()),
+    ("thresholds.source", |config| config.source_limit.to_string()),
+    ("amplification", |config| config.amplification.to_string()),
+    ("resolvers (resolv.conf)", |config| format!("{:?}", config.resolvers)),
+    ("samples.per_second", |config| config.samples_per_second.to_string()),
+    ("captures", |config| captures(&config.captures)),
+    ("poll.interval", |config| config.poll_interval.to_string()),
+    ("log.level", |config| format!("{:?}", config.log.level).to_lowercase()),
+    ("verify.hold", |config| config.verify.hold.to_string()),
+    ("verify.answers_per_second", |config| {
+        config.verify.answers_per_second.to_string()
+    }),
+    ("verify.known_for", |config| config.verify.known_for.to_string()),
+    ("verify.method", |config| config.verify.method.to_string()),
+    ("verify.set_sysctls", |config| config.verify.set_sysctls.to_string()),
+    ("page.hosts", |config| format!("{:?}", config.page.hosts)),
+];
+
+fn captures(bounds: &Captures) -> String {
+    format!(
+        "{} headers, {} files, {} MiB",
+        bounds.headers, bounds.files, bounds.mebibytes
+    )
 }
 
 fn ladder(old: &LadderPolicy, new: &LadderPolicy, note: &mut impl FnMut(&str, String, String)) {

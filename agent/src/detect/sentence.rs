@@ -1,8 +1,7 @@
 //! An event in a sentence for people.
 
-use std::fmt::Write as _;
-
 use super::{Event, What};
+use crate::fleet::Elsewhere;
 
 /// What happened, in a sentence.
 #[must_use]
@@ -22,22 +21,14 @@ pub fn sentence(event: &Event) -> String {
             ..
         } => {
             let vectors: Vec<&str> = vectors.iter().map(|vector| vector.name()).collect();
-            let mut text = format!("{attack} on {subject} began");
-            if !vectors.is_empty() {
-                let _ = write!(text, " ({})", vectors.join(", "));
-            }
-            let _ = write!(text, ": {} SYN/s, {} packets/s", rate(*syn), rate(*packets));
-            if let Some(elsewhere) = elsewhere {
-                let (unproven, nodes) = (rate(elsewhere.unproven), elsewhere.nodes);
-                let nodes = if nodes == 1 {
-                    "another node".to_owned()
-                } else {
-                    format!("{nodes} other nodes")
-                };
-                let _ = write!(text, " here, and {unproven} SYN/s that nobody completes at {nodes}");
-            }
-            text.push('.');
-            text
+            let vectors = if vectors.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", vectors.join(", "))
+            };
+            let elsewhere = elsewhere.as_ref().map_or_else(String::new, at_other_nodes);
+            let (syn, packets) = (rate(*syn), rate(*packets));
+            format!("{attack} on {subject} began{vectors}: {syn} SYN/s, {packets} packets/s{elsewhere}.")
         }
         What::VectorAdded { vector } => format!("{attack} on {subject} has a new vector: {vector}."),
         What::AttackEnded { seconds } => format!("{attack} on {subject} is over after {}.", span(*seconds)),
@@ -95,6 +86,16 @@ pub fn sentence(event: &Event) -> String {
         }
         What::Notice { text } => text.clone(),
     }
+}
+
+fn at_other_nodes(elsewhere: &Elsewhere) -> String {
+    let nodes = if elsewhere.nodes == 1 {
+        "another node".to_owned()
+    } else {
+        format!("{} other nodes", elsewhere.nodes)
+    };
+    let unproven = rate(elsewhere.unproven);
+    format!(" here, and {unproven} SYN/s that nobody completes at {nodes}")
 }
 
 /// A rate in three digits and a scale.

@@ -32,7 +32,7 @@ use crate::{
     apply::apply,
     clock::Now,
     command::{Command, Order},
-    config::{Config, file::LogLevel},
+    config::{Config, operation::LogLevel},
     control::api::Done,
     decide::{
         KernelState, Refusal, Upward, World,

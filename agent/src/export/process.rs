@@ -6,9 +6,10 @@ use procfs::{CurrentSI as _, ProcResult, WithCurrentSystemInfo as _, process::Pr
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 use super::{
-    families::process::{CPU, MAX_FDS, OPEN_FDS, RESIDENT, STARTED, THREADS, VIRTUAL},
+    families::process::{CPU, HEAP, MAX_FDS, OPEN_FDS, RESIDENT, STARTED, THREADS, VIRTUAL},
     writer::Writer,
 };
+use crate::allocator;
 
 /// Reads /proc/self at each scrape.
 #[derive(Debug)]
@@ -56,6 +57,7 @@ impl Collector for Usage {
         let mut out = Writer::new(encoder);
         out.one(&CPU, read.cpu_seconds)?;
         out.one(&RESIDENT, read.resident_bytes)?;
+        out.each(&HEAP, allocator::allocated_bytes().map(|bytes| ([], bytes)))?;
         out.one(&VIRTUAL, read.virtual_bytes)?;
         out.one(&OPEN_FDS, read.open_descriptors)?;
         out.each(&MAX_FDS, read.most_descriptors.map(|most| ([], most)))?;

@@ -91,13 +91,16 @@ fn is_same(program: &TracePoint, pins: &Pins, path: &Path) -> bool {
 }
 
 fn attach_new(program: &mut TracePoint) -> Result<FdLink> {
-    if TRACEFS.iter().any(|path| Path::new(path).join("events").is_dir()) {
+    if has_events() {
         return attach_here(program);
     }
     // Nobody mounted tracefs: a thread with mounts of its own does, for as long as it takes to find the event.
     thread::scope(|scope| {
         let attached = scope.spawn(|| {
             mount_tracefs()?;
+            if !has_events() {
+                return Err(locked_down());
+            }
             attach_here(program)
         });
         attached.join().unwrap_or_else(|_| {
@@ -106,6 +109,20 @@ fn attach_new(program: &mut TracePoint) -> Result<FdLink> {
             ))
         })
     })
+}
+
+fn has_events() -> bool {
+    TRACEFS.iter().any(|path| Path::new(path).join("events").is_dir())
+}
+
+/// Kernel lockdown refuses no mount of tracefs, it leaves it empty (`LOCKDOWN_TRACEFS` in fs/tracefs/inode.c): to mount it again
+/// leads nowhere.
+fn locked_down() -> TableError {
+    TableError::Kernel(format!(
+        "tracefs has no events, so there is no tracepoint {}:{} to attach to: kernel lockdown is `confidentiality`, or the kernel was \
+         built without tracepoints; `agent doctor` tells which",
+        EVENT.0, EVENT.1
+    ))
 }
 
 fn mount_tracefs() -> Result<()> {
@@ -126,6 +143,8 @@ fn mount_tracefs() -> Result<()> {
         MsFlags::empty(),
         None::<&str>,
     )
+    // It is mounted there already.
+    .or_else(|error| if error == Errno::EBUSY { Ok(()) } else { Err(error) })
     .map_err(|error| failed("mount tracefs", error))
 }
 

@@ -77,11 +77,12 @@ fn bar(thirds: u64) -> ProgressBar {
 
 fn line(sample: &Sample) -> String {
     format!(
-        "{:.0} s, {:?} of {} s: {:.1} MiB of its own, {} descriptors, {:.1} % served, connect {:.1} ms",
+        "{:.0} s, {:?} of {} s: {:.1} MiB of its own ({:.1} in use), {} descriptors, {:.1} % served, connect {:.1} ms",
         sample.seconds,
         sample.kind,
         THIRD.as_secs(),
         sample.anonymous_mib,
+        sample.heap_mib,
         sample.descriptors,
         100.0 * sample.served_ratio,
         sample.connect_p50_ms

@@ -13,7 +13,10 @@ use agent::{
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 
-use super::third::Kind;
+use super::{
+    third::Kind,
+    work::{METRICS, served},
+};
 use crate::{
     levee::Agent,
     load,
@@ -34,6 +37,8 @@ pub struct Sample {
     pub resident_mib: f64,
     /// Of that, what is its own.
     pub anonymous_mib: f64,
+    /// What it has allocated and not freed, by its own account, MiB.
+    pub heap_mib: f64,
     /// Open file descriptors of the agent.
     pub descriptors: usize,
     /// Threads of the agent.
@@ -72,6 +77,7 @@ pub(super) fn take(
         kind: Kind::of(third),
         resident_mib: resident_mib(pid)?,
         anonymous_mib: anonymous_mib(pid)?,
+        heap_mib: heap_mib(&served(topology, METRICS)?)?,
         descriptors: entries(&format!("/proc/{pid}/fd"))?,
         threads: entries(&format!("/proc/{pid}/task"))?,
         state_mib: state_mib(&agent.home().directory().join("state"))?,
@@ -82,6 +88,15 @@ pub(super) fn take(
         connect_p50_ms: visits.connect_p50_ms,
         connect_p99_ms: visits.connect_p99_ms,
     })
+}
+
+fn heap_mib(metrics: &str) -> Result<f64> {
+    let bytes: f64 = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("levee_heap_used_bytes "))
+        .context("the metrics have no levee_heap_used_bytes")?
+        .parse()?;
+    Ok(bytes / MIB)
 }
 
 fn used(map: MapFill) -> Option<(String, u64)> {

@@ -49,6 +49,7 @@ pub(super) fn of(samples: &[Sample], minutes: u32) -> Vec<Trend> {
     };
     let calm = Some(Kind::Calm);
     let mut trends = vec![
+        of_kind("what it has allocated", "MiB", calm, &|sample| sample.heap_mib),
         of_kind("the agent's own memory", "MiB", calm, &|sample| sample.anonymous_mib),
         of_kind("its resident memory", "MiB", calm, &|sample| sample.resident_mib),
         of_kind("file descriptors", "", calm, &|sample| sample.descriptors as f64),

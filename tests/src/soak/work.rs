@@ -24,6 +24,9 @@ use crate::{
 /// Networks of prefixes of the list begin here: nobody of the lab is in them.
 const LISTED: u32 = 0x6440_0000;
 
+/// Where the agent tells its metrics, as seen from its own namespace.
+pub(super) const METRICS: &str = "http://127.0.0.1:9666/metrics";
+
 /// Somebody who works.
 pub(super) struct Operator<'a> {
     topology: &'a Topology,
@@ -97,10 +100,8 @@ impl<'a> Operator<'a> {
 
     /// Everything that is served to browsers and to Prometheus.
     fn looks(&self) {
-        for url in ["http://127.0.0.1:9666/metrics", "http://127.0.0.1:9667/"] {
-            let mut curl = self.topology.balancer().command("curl");
-            curl.args(["--silent", "--fail", "--max-time", "10", "--output", "/dev/null", url]);
-            self.noted(url, output(&mut curl));
+        for url in [METRICS, "http://127.0.0.1:9667/"] {
+            self.noted(url, served(self.topology, url));
         }
     }
 
@@ -127,6 +128,12 @@ impl<'a> Operator<'a> {
     pub(super) fn done(self) -> (u64, Vec<String>) {
         (self.commands.get(), self.refused.into_inner())
     }
+}
+
+/// What the agent serves there.
+pub(super) fn served(topology: &Topology, url: &str) -> Result<String> {
+    let mut curl = topology.balancer().command("curl");
+    output(curl.args(["--silent", "--fail", "--max-time", "10", url]))
 }
 
 /// Attacks in the ledger.

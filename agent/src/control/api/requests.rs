@@ -1,4 +1,4 @@
-//! What is asked for: requests that change what holds, on this node or on all nodes.
+//! What is asked for: requests that change what holds, on this node or on all nodes, and which part of an answer is wanted.
 
 use std::net::IpAddr;
 
@@ -183,4 +183,39 @@ pub struct ModeRequest {
     /// A machine decides: what a human decided for all nodes stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub automatic: bool,
+}
+
+/// `GET /v1/safe?target=..`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetQuery {
+    /// A protected address, or a prefix that holds some.
+    pub target: String,
+}
+
+/// `GET /v1/stats?address=..`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatsQuery {
+    /// Only this address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+}
+
+/// `GET /v1/sources?limit=..` and `GET /v1/prefixes?limit=..`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourcesQuery {
+    /// Lines at most; 20 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// `POST /v1/lists/refresh`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshRequest {
+    /// The list; all when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }

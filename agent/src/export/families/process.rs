@@ -12,6 +12,10 @@ section! { PROCESS, "The agent's process",
         "Memory of the agent that is in RAM, kernel maps not counted",
         "Does it grow?"
         => "deriv(process_resident_memory_bytes{job=\"levee\"}[6h])";
+    HEAP = Gauge "levee_heap_used_bytes" "bytes" []
+        "Memory that the agent has allocated and not freed; not told by builds with musl, whose allocator does not count",
+        "Does it leak, or does the allocator only keep what was freed?"
+        => "deriv(levee_heap_used_bytes[6h])";
     VIRTUAL = Gauge "process_virtual_memory_bytes" "bytes" []
         "Address space of the agent",
         "How much address space does it have?"

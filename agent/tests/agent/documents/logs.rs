@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use agent::{config::file::LogFormat, logging};
+use agent::{config::operation::LogFormat, logging};
 use serde_json::Value;
 use tracing_subscriber::layer::SubscriberExt as _;
 
