@@ -16,6 +16,18 @@ pub fn share_arenas() {
     }
 }
 
+/// Gives back to the kernel what was freed and is kept for later (malloc_trim(3)). A large list that is read, or the programs that are
+/// loaded, take some tens of MiB for a moment; glibc keeps them for as long as anything above them in the heap is in use.
+///
+/// Takes some milliseconds, in which nobody can allocate.
+pub fn give_back() {
+    // SAFETY: takes a number: how much to keep at the top of the heap. It may be called at any time, from any thread.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}
+
 /// Bytes that are allocated and not freed, in all arenas and mappings (malloc's mallinfo2(3)); `None` where the allocator does not
 /// count. Resident memory also holds what was freed and is kept for later: this one tells a leak from that.
 pub fn allocated_bytes() -> Option<u64> {

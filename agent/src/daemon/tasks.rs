@@ -12,7 +12,7 @@ use super::{
     start::{Doors, Ready},
 };
 use crate::{
-    capture,
+    allocator, capture,
     command::Message,
     config::units::Interval,
     connected,
@@ -31,6 +31,8 @@ use crate::{
 const QUEUE: usize = 64;
 /// Between two looks at the host's routes.
 const AROUND: Duration = Duration::from_secs(300);
+/// Between two times that freed memory is given back.
+const TRIM: Duration = Duration::from_secs(60);
 
 /// What runs, as far as whoever stops it must know.
 pub(super) struct Running {
@@ -94,6 +96,7 @@ pub(super) fn spawn(ready: Ready, socket: Option<PathBuf>) -> Running {
     tokio::spawn(notify_of.run());
     tokio::spawn(captures.run());
     tokio::spawn(service::keep_status(handle.snapshots.clone()));
+    tokio::spawn(keep_small());
     let (stop, stopped) = watch::channel(false);
     Running {
         engine,
@@ -124,6 +127,15 @@ fn open(
 async fn until(mut stopped: watch::Receiver<bool>) {
     // A sender that is gone means the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Gives freed memory back, as long as the daemon runs.
+async fn keep_small() {
+    let mut ticker = tokio::time::interval(TRIM);
+    loop {
+        ticker.tick().await;
+        allocator::give_back();
+    }
 }
 
 /// Looks at the host's TCP each second, as long as there is an engine to be told.

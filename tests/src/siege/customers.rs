@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a customer waits: two SYNs may be lost and sent again.
-const DEADLINE: Duration = Duration::from_secs(4);
+pub(super) const DEADLINE: Duration = Duration::from_secs(4);
 
 /// Between one customer and the next.
 const PAUSE: Duration = Duration::from_millis(10);

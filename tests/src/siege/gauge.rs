@@ -2,13 +2,14 @@
 //!
 //! It proves at each reading that it can count: customers, who must pass, are counted by the same chain.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::{BLOCKED, LISTED, blackholed};
+use super::{BLOCKED, LISTED, blackholed, customers};
 use crate::{
     addresses::{CLIENT_PREFIX_V4, CLIENT_PREFIX_V6},
     command::{output, output_with_input},
+    guarded::until_within,
     topology::Topology,
 };
 
@@ -52,13 +53,15 @@ impl Gauge {
         Ok(counters(topology)?.flood - self.flood)
     }
 
-    /// Packets of the flood that were seen since the last reading.
+    /// Packets of the flood that were seen since the last reading. Waits for a customer if there was none: one whose SYNs are lost sends
+    /// the next after a second, and after two more.
     pub(super) fn read(&mut self, topology: &Topology) -> Result<u64> {
-        let now = counters(topology)?;
-        ensure!(
-            now.customers > self.customers,
-            "the gauge has not seen a packet of a customer, so it would not have seen the flood either"
-        );
+        let mut now = counters(topology)?;
+        let what = "a packet of a customer behind XDP; without one, the gauge would not have seen the flood either";
+        until_within(2 * customers::DEADLINE, what, || {
+            now = counters(topology)?;
+            Ok(now.customers > self.customers)
+        })?;
         let seen = now.flood - self.flood;
         *self = now;
         Ok(seen)

@@ -14,25 +14,12 @@ use std::{
 
 use agent::{
     clock::Now,
-    config::units::{Burst, Rate},
-    feeds::{
-        flatten::{Part, flatten},
-        prefixes::Prefixes,
-    },
     kernel::Kernel,
-    ladder::{ForcedRung, Ladder, Method, Rung},
-    tables::{
-        AddressState, KernelSettings, KernelTables, Limit, ListAction, ListEntry, ListHead, ListImage, Mode,
-        MonotonicNs,
-    },
+    tables::{KernelTables, ListAction, ListEntry, ListImage},
 };
 use ipnet::IpNet;
-use lab::{
-    host_tables::HostTables,
-    packet::{Packet, Transport, flag},
-    prog_run::ProgRun,
-};
-use xdp_common::{Action, Address, AddressPolicy, Listed, Reason, list_table, rate};
+use lab::packet::{Packet, flag};
+use xdp_common::{Action, Reason};
 
 use rows::*;
 use world::*;

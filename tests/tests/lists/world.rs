@@ -1,12 +1,5 @@
 //! The lists in the kernel and on the host, addresses, and frames from listed sources.
 
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
-
 use agent::{
     clock::Now,
     config::units::{Burst, Rate},
@@ -24,10 +17,10 @@ use agent::{
 use ipnet::IpNet;
 use lab::{
     host_tables::HostTables,
-    packet::{Packet, Transport, flag},
+    packet::{Packet, Transport},
     prog_run::ProgRun,
 };
-use xdp_common::{Action, Address, AddressPolicy, Listed, Reason, list_table, rate};
+use xdp_common::{Address, AddressPolicy, Listed, Reason, list_table, rate};
 
 use crate::rows::*;
 

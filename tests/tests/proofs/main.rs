@@ -6,30 +6,21 @@ mod world;
 
 use std::{
     net::{IpAddr, SocketAddr, TcpListener, TcpStream},
-    process::Command,
     thread,
     time::Duration,
 };
 
 use agent::{
-    config::units::{Burst, Rate},
-    ladder::{ForcedRung, KnownFor, Ladder, Method, Rung, Syncookies},
-    tables::{AddressState, KernelSettings, KernelTables as _, Limit, ListenerFacts, Mode},
+    ladder::Syncookies,
+    tables::{KernelTables as _, Mode},
 };
-use etherparse::TcpHeader;
 use lab::{
-    answers::{assert_answers, headers},
+    answers::headers,
     expect,
-    host_tables::HostTables,
-    packet::{Packet, Transport, extension, flag},
-    prog_run::ProgRun,
+    packet::{Packet, extension, flag},
 };
-use nix::{
-    sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare},
-    unistd::Pid,
-};
-use xdp_common::{Action, Address, AddressPolicy, Reason, listener, rate, retry::WINDOW_NS};
-use xdp_ebpf::{Connection, Listener};
+use xdp_common::{Action, Reason, listener, retry::WINDOW_NS};
+use xdp_ebpf::Connection;
 
 use world::*;
 

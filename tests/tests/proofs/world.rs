@@ -14,18 +14,18 @@ use agent::{
 };
 use etherparse::TcpHeader;
 use lab::{
-    answers::{assert_answers, headers},
+    answers::assert_answers,
     expect,
     host_tables::HostTables,
-    packet::{Packet, Transport, extension, flag},
+    packet::{Transport, flag},
     prog_run::ProgRun,
 };
 use nix::{
     sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare},
     unistd::Pid,
 };
-use xdp_common::{Action, Address, AddressPolicy, Reason, listener, rate, retry::WINDOW_NS};
-use xdp_ebpf::{Connection, Listener};
+use xdp_common::{Action, Address, AddressPolicy, Reason, listener, rate};
+use xdp_ebpf::Listener;
 
 /// In verify by cookie, by challenge, not at all; and open to known sources only.
 pub(crate) const COOKIE: [&str; 2] = ["198.51.100.10", "2001:db8:1::10"];
