@@ -6,6 +6,7 @@ mod document;
 mod fetch;
 mod guest;
 mod pack;
+mod qemu;
 mod results;
 mod short;
 
@@ -28,11 +29,8 @@ use crate::{
     setup::{self, Tool, tool},
 };
 
-/// Programs that only this task needs.
-const TOOLS: &[Tool] = &[
-    tool("qemu-system-x86_64", "qemu-system-x86", "boots other kernels"),
-    tool("busybox", "busybox-static", "process 1 of a guest"),
-];
+/// Programs that only this task needs, beside QEMU.
+const TOOLS: &[Tool] = &[tool("busybox", "busybox-static", "process 1 of a guest")];
 
 /// How long a guest may take, all steps together: emulated, it is twenty to fifty times as slow as the machine.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -139,6 +137,7 @@ pub(crate) fn main(wish: &Wish<'_>) -> Result<()> {
         return short::boot(&binaries);
     }
     let directory = directory()?;
+    qemu::ensure(&directory)?;
     let programs = pack::programs(&binaries, &directory)?;
     let mut failed = Vec::new();
     let mut done = |kernel: &Kernel| -> Result<()> {

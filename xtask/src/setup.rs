@@ -8,7 +8,10 @@ use anyhow::{Result, bail};
 use xtask::bpf::{self, Toolchain};
 
 use self::plan::{Machine, Step};
-pub(crate) use self::plan::{Tool, tool};
+pub(crate) use self::{
+    apply::update as update_lists,
+    plan::{Tool, tool},
+};
 use crate::run::announce;
 
 /// Install what is missing for building and testing.

@@ -1,6 +1,7 @@
 //! One boot of a guest: QEMU without hardware's help, in a network namespace of its own, and what the guest says.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -11,6 +12,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+
+use super::qemu::Qemu;
 
 /// How a guest is set up beside its kernel and disk.
 #[derive(Clone, Copy)]
@@ -77,7 +80,7 @@ pub(super) struct Boot {
 /// When QEMU does not start, the guest does not boot, or is not done within `patience`.
 pub(super) fn boot(image: &Path, disk: &Path, shape: Shape<'_>, patience: Duration, directory: &Path) -> Result<Boot> {
     let console = directory.join("console.log");
-    let mut qemu = start(image, disk, shape, &console)?;
+    let mut qemu = start(&Qemu::find(directory), image, disk, shape, &console)?;
     let (tell, told) = mpsc::channel();
     let output = qemu.stdout.take().context("QEMU has no output")?;
     let reader = thread::spawn(move || {
@@ -183,7 +186,7 @@ impl Heard {
 }
 
 /// The namespace goes with QEMU, and the bridge in it.
-fn start(image: &Path, disk: &Path, shape: Shape<'_>, console: &Path) -> Result<Child> {
+fn start(qemu: &Qemu, image: &Path, disk: &Path, shape: Shape<'_>, console: &Path) -> Result<Child> {
     let mut set_up = String::from("set -eu\nip link add bridge type bridge\nip link set bridge up\n");
     let mut devices = Vec::new();
     for Nic(number, pairs, options) in NICS.into_iter().filter(|_| shape.nics) {
@@ -216,8 +219,16 @@ fn start(image: &Path, disk: &Path, shape: Shape<'_>, console: &Path) -> Result<
             "-c",
             &set_up,
             "guest",
-            "qemu-system-x86_64",
+            // For QEMU alone, not for what sets its network up.
+            "env",
         ])
+        .args(qemu.environment.iter().map(|(name, value)| format!("{name}={value}")))
+        .arg(&qemu.program)
+        .args(
+            qemu.firmware
+                .iter()
+                .flat_map(|directory| [OsStr::new("-L"), directory.as_os_str()]),
+        )
         // `max` is all that the emulation knows; without it the kernel has fewer instructions than any machine of these years.
         .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", MEMORY])
         .args(["-smp", CPUS])

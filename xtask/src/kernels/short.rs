@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     ATTACH, TOOLS, directory, fetch,
     guest::{self, Shape},
-    pack,
+    pack, qemu,
     results::{self, Kernel},
 };
 use crate::{run, setup};
@@ -43,6 +43,7 @@ pub(crate) fn short() -> Result<()> {
 /// When a program is refused or near the limit.
 pub(super) fn boot(binaries: &[(String, PathBuf)]) -> Result<()> {
     let directory = directory()?;
+    qemu::ensure(&directory)?;
     let kernel = fetch::fetch(&fetch::WANTED[0], &directory)?;
     run::announce(&format!(
         "Linux {} (Debian {}), emulated",

@@ -48,7 +48,8 @@ fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn update(reason: &str) -> Result<()> {
+/// Has apt look what there is.
+pub(crate) fn update(reason: &str) -> Result<()> {
     announce(&format!("apt-get update ({reason})"));
     run(Command::new("apt-get").args(["--quiet", "update"]))
 }
