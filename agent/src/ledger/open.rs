@@ -19,9 +19,10 @@ use super::{
 /// How long a write waits for somebody who reads the file with `sqlite3` at the same time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pages of a file that are kept in memory, KiB (`PRAGMA cache_size`). What is written is appended, and what is read is read once: SQLite's
-/// own 2,000 for each file would fill over hours and look like a leak.
-const CACHE_KIB: i64 = 512;
+/// Pages of a file that are kept in memory, KiB (`PRAGMA cache_size`). What is written is appended or goes to as many places as there are
+/// addresses, and what is read is read once; the kernel keeps the file's pages anyway. SQLite's own 2,000 for each file would fill over
+/// hours, as the file grows, and look like a leak.
+const CACHE_KIB: i64 = 64;
 
 /// What sort of database it is.
 pub(super) struct Kind {

@@ -174,7 +174,7 @@ if [ -n "$unplug" ]; then
     serve 198.51.100.4 198.51.100.10
     kill -INT "$pinging"; wait "$pinging"
     row "one processor less: $without of 8 customers served; back again: $served of 8; a blocked source meanwhile: $(grep -o '.* packets received' "$home/ping")"
-    [ "$without" -eq 8 ] && [ "$served" -eq 8 ] && grep -q '[1-9][0-9][0-9] packets transmitted, 0 packets received' "$home/ping" ||
+    [ "$without" -eq 8 ] && [ "$served" -eq 8 ] && grep -Eq '^[1-9][0-9]{2,} packets transmitted, 0 packets received' "$home/ping" ||
         fail "a processor that goes or comes takes protection or customers with it: $(tail -3 "$home/ping")"
     ask --json status >"$home/status" || fail "the agent does not answer"
 fi
