@@ -4,6 +4,7 @@
 use std::{
     fmt::Write as _,
     fs,
+    net::IpAddr,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -11,13 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use agent::clock::Now;
 use anyhow::{Context as _, Result, bail};
 use aya::maps::{Array, Map, MapData, PerCpuArray};
 use serde_json::Value;
 use xdp_common::{
-    Action, AddressCpu, CpuState, Reason,
-    known::{KnownBucket, MaybeKnown},
-    map_name,
+    Action, Address, AddressCpu, CpuState, Reason,
+    known::{self, KnownBucket, MaybeKnown},
+    map_name, sketch,
 };
 
 use crate::{
@@ -376,6 +378,7 @@ impl Answers {
 pub struct KnownSources {
     buckets: Array<MapData, KnownBucket>,
     maybe: Array<MapData, MaybeKnown>,
+    settings: Array<MapData, xdp_common::Settings>,
 }
 
 impl std::fmt::Debug for KnownSources {
@@ -393,6 +396,7 @@ impl KnownSources {
         Ok(Self {
             buckets: Map::Array(pinned(lab, map_name::KNOWN)?).try_into()?,
             maybe: Map::Array(pinned(lab, map_name::MAYBE_KNOWN)?).try_into()?,
+            settings: Map::Array(pinned(lab, map_name::SETTINGS)?).try_into()?,
         })
     }
 
@@ -410,16 +414,15 @@ impl KnownSources {
         Ok(())
     }
 
-    /// Buckets in which there is anybody.
+    /// Whether this one is known. Others may be: the kernel tells each agent of all handshakes of the machine, those of other labs too.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn in_use(&self) -> Result<usize> {
-        let mut count = 0;
-        for bucket in self.buckets.iter() {
-            count += usize::from(bucket? != KnownBucket::default());
-        }
-        Ok(count)
+    pub fn has(&self, source: IpAddr) -> Result<bool> {
+        let settings = self.settings.get(&0, 0)?;
+        let hash = sketch::hash(Address::from(source).source(), settings.seed);
+        let bucket = self.buckets.get(&known::bucket_of(hash, self.buckets.len() - 1), 0)?;
+        Ok(bucket.has(hash, Now::read().mono.0, settings.known_ticks))
     }
 }
 
