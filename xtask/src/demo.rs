@@ -45,15 +45,8 @@ fn arguments(args: &Args) -> Vec<OsString> {
         Flood::Botnet => "botnet",
         Flood::Spoofed => "spoofed",
     };
-    let mut arguments: Vec<OsString> = ["demo", "--flood", flood].map(OsString::from).into();
-    if args.json {
-        arguments.push("--json".into());
-    }
-    if args.keep {
-        arguments.push("--keep".into());
-    }
-    arguments.extend_from_slice(&args.lab);
-    arguments
+    let flags = [("--json", args.json), ("--keep", args.keep)];
+    lab::arguments(&["demo", "--flood", flood], &flags, &args.lab)
 }
 
 #[cfg(test)]

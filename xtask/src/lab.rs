@@ -1,6 +1,10 @@
 //! Builds the lab and the agent as they are measured, and becomes the lab.
 
-use std::{ffi::OsStr, os::unix::process::CommandExt, process::Command};
+use std::{
+    ffi::{OsStr, OsString},
+    os::unix::process::CommandExt,
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use xtask::bpf::Task;
@@ -10,6 +14,13 @@ use crate::{
     run::{announce, binaries, cargo, is_root, run},
     setup,
 };
+
+/// What `lab` is given: its verb and options, those of the `flags` that are set, and what the user had for it besides.
+pub(crate) fn arguments(verb: &[&str], flags: &[(&str, bool)], more: &[OsString]) -> Vec<OsString> {
+    let set = flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| flag);
+    let ours = verb.iter().chain(set).map(OsString::from);
+    ours.chain(more.iter().cloned()).collect()
+}
 
 /// Sets up, builds, then turns this process into `lab` with `arguments`: what the terminal or a supervisor sends to us
 /// reaches the lab, which takes its networks down by itself.

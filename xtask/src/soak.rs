@@ -28,13 +28,8 @@ pub(crate) fn main(args: &Args) -> Result<()> {
 }
 
 fn arguments(args: &Args) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = ["soak", "--minutes"].map(OsString::from).into();
-    arguments.push(args.minutes.to_string().into());
-    if args.json {
-        arguments.push("--json".into());
-    }
-    arguments.extend_from_slice(&args.lab);
-    arguments
+    let minutes = args.minutes.to_string();
+    lab::arguments(&["soak", "--minutes", &minutes], &[("--json", args.json)], &args.lab)
 }
 
 #[cfg(test)]
